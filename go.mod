@@ -1,0 +1,3 @@
+module github.com/prologin/rig
+
+go 1.26.0
