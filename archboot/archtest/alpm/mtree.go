@@ -3,6 +3,7 @@ package alpm
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/md5"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -55,14 +56,15 @@ func (f File) writeMtree(w *bytes.Buffer) (int64, error) {
 		return 0, err
 	}
 	defer r.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
+	// pacman 6 checks by MD5 and takes a missing one for a mismatch; 7 by SHA-256.
+	old, sum := md5.New(), sha256.New()
+	if _, err := io.Copy(io.MultiWriter(old, sum), r); err != nil {
 		return 0, err
 	}
 	if mode := unixMode(f.Mode); mode != 0o644 {
 		fmt.Fprintf(w, " mode=%o", mode)
 	}
-	fmt.Fprintf(w, " size=%d sha256digest=%x\n", size, sum.Sum(nil))
+	fmt.Fprintf(w, " size=%d md5digest=%x sha256digest=%x\n", size, old.Sum(nil), sum.Sum(nil))
 	return size, nil
 }
 

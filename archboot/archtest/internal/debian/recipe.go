@@ -112,9 +112,10 @@ var recipes = map[string]recipe{
 	"pam":             {debs: []string{"libpam0g", "libpam-modules", "libpam-modules-bin"}, owns: []string{"etc/security/opasswd"}, ignore: []string{"pambase"}},
 	"pambase":         {debs: []string{"libpam-runtime"}, owns: []string{"etc/pam.d/*"}, summary: "Base PAM configuration for services"},
 	"systemd": {
-		debs:    []string{"systemd", "systemd-timesyncd", "libsystemd-shared", "libnss-systemd", "libpam-systemd", "systemd-cryptsetup"},
-		owns:    []string{"etc/systemd/system/*"},
-		without: []string{"usr/lib/systemd/system-preset/90-systemd.preset"},
+		debs: []string{"systemd", "systemd-timesyncd", "libsystemd-shared", "libnss-systemd", "libpam-systemd", "systemd-cryptsetup"},
+		owns: []string{"etc/systemd/system/*"},
+		// The accounts of basic.conf are Debian's; Arch's are in filesystem.
+		without: []string{"usr/lib/systemd/system-preset/90-systemd.preset", "usr/lib/sysusers.d/basic.conf"},
 		depends: []string{"bash", "coreutils", "dbus", "pam"},
 		dirs:    map[string]dir{"var/log/journal": {mode: 0o755}},
 	},
