@@ -35,7 +35,7 @@ func (p *progress) report(e Event) {
 // debianLine makes an event of what mmdebstrap says about itself, and leaves what
 // apt and dpkg say to the debug log.
 func (p *progress) debianLine(line string) {
-	if text, ok := strings.CutPrefix(line, "I: "); ok {
+	if text, ok := strings.CutPrefix(line, "I: "); ok && !strings.Contains(text, "--customize-hook") {
 		p.report(Event{Phase: "debian", Message: strings.TrimSuffix(text, "...")})
 		return
 	}

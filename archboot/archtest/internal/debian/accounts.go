@@ -2,9 +2,11 @@ package debian
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prologin/rig/archboot/archtest/alpm"
@@ -128,27 +130,23 @@ func canonicalShell(shell string) string {
 	return "/" + canonical(strings.TrimPrefix(shell, "/"))
 }
 
-// account looks a name up in the finished tree, after renaming.
-func (p *partition) account(name string, rename map[string]string) (uid, gid int, err error) {
+// account looks a user, or in file group a group, up in the finished tree.
+func (p *partition) account(file, name string, rename map[string]string) (id, gid int, err error) {
 	if name == "" || name == "root" {
 		return 0, 0, nil
 	}
-	all := map[string]string{}
-	for _, m := range []map[string]string{baseUsers, rename} {
-		for from, to := range m {
-			all[from] = to
-		}
-	}
-	users, err := readAccounts(filepath.Join(p.root, "etc/passwd"), all)
+	all := maps.Clone(baseUsers)
+	maps.Copy(all, rename)
+	entries, err := readAccounts(filepath.Join(p.root, "etc", file), all)
 	if err != nil {
 		return 0, 0, err
 	}
-	f := users[name]
+	f := entries[name]
 	if len(f) < 4 {
-		return 0, 0, fmt.Errorf("no account %q in the tree", name)
+		return 0, 0, fmt.Errorf("no %s in the tree's %s", name, file)
 	}
-	if _, err := fmt.Sscan(f[2]+" "+f[3], &uid, &gid); err != nil {
-		return 0, 0, fmt.Errorf("account %q: %w", name, err)
+	if id, err = strconv.Atoi(f[2]); err == nil && file == "passwd" {
+		gid, err = strconv.Atoi(f[3])
 	}
-	return uid, gid, nil
+	return id, gid, err
 }

@@ -129,17 +129,28 @@ func (p *partition) addListed(d *draft, renames map[string]string) error {
 		d.files[name] = alpm.File{Path: name, Mode: fs.ModeSymlink | 0o777, Target: target}
 	}
 	for name, spec := range d.dirs {
-		uid, gid, err := p.account(spec.owner, renames)
+		f, err := p.newDir(name, spec, renames)
 		if err != nil {
 			return fmt.Errorf("directory %s of package %s: %w", name, d.name, err)
 		}
-		mode := fs.ModeDir | fs.FileMode(spec.mode&0o777)
-		if spec.mode&0o1000 != 0 {
-			mode |= fs.ModeSticky
-		}
-		d.files[name] = alpm.File{Path: name, Mode: mode, UID: uid, GID: gid}
+		d.files[name] = f
 	}
 	return nil
+}
+
+func (p *partition) newDir(name string, spec dir, renames map[string]string) (alpm.File, error) {
+	uid, gid, err := p.account("passwd", spec.owner, renames)
+	if err == nil && spec.group != "" {
+		gid, _, err = p.account("group", spec.group, renames)
+	}
+	mode := fs.ModeDir | fs.FileMode(spec.mode&0o777)
+	if spec.mode&0o1000 != 0 {
+		mode |= fs.ModeSticky
+	}
+	if spec.mode&0o2000 != 0 {
+		mode |= fs.ModeSetgid
+	}
+	return alpm.File{Path: name, Mode: mode, UID: uid, GID: gid}, err
 }
 
 // addOverlay adds the embedded files of the draft's package.

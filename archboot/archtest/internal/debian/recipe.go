@@ -32,7 +32,8 @@ type recipe struct {
 
 type dir struct {
 	mode  uint32
-	owner string // account of the tree that owns it, and its group; default root
+	owner string // account that owns it, with its group; default root
+	group string // if it is not the owner's
 }
 
 // base is what Arch's package of that name depends on.
@@ -117,7 +118,7 @@ var recipes = map[string]recipe{
 		// The accounts of basic.conf are Debian's; Arch's are in filesystem.
 		without: []string{"usr/lib/systemd/system-preset/90-systemd.preset", "usr/lib/sysusers.d/basic.conf"},
 		depends: []string{"bash", "coreutils", "dbus", "pam"},
-		dirs:    map[string]dir{"var/log/journal": {mode: 0o755}},
+		dirs:    map[string]dir{"var/log/journal": {mode: 0o2755, group: "systemd-journal"}},
 	},
 	"systemd-libs":       {debs: []string{"libsystemd0", "libudev1"}, provides: []string{"libsystemd", "libudev"}},
 	"systemd-sysvcompat": {debs: []string{"systemd-sysv"}},
