@@ -81,7 +81,7 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 		}
 	} else {
 		e := cacheEntry(m.opts)
-		if err := e.ensure(ctx, m.opts, p); err != nil {
+		if err := m.build(ctx, e, p); err != nil {
 			return err
 		}
 		secret, err := os.ReadFile(filepath.Join(e.path(), secretFile))
@@ -100,6 +100,19 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 		return err
 	}
 	return os.WriteFile(m.PublicKeyFile(), m.public, 0o644)
+}
+
+// build makes sure that the entry is in the cache.
+func (m *Mirror) build(ctx context.Context, e entry, p *progress) error {
+	waiting := func() {
+		p.report(Event{Phase: "wait", Message: "another process builds this mirror: waiting for it"})
+	}
+	return e.ensure(ctx, waiting, func(dir string) error {
+		if err := preflight(); err != nil {
+			return err
+		}
+		return build(ctx, m.opts, dir, p)
+	})
 }
 
 // addSynthetic makes the caller's packages.
