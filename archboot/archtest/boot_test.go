@@ -34,7 +34,7 @@ exec systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$1" --
 // until it is ready, and kills it when the test ends.
 func boot(t *testing.T, root string) machine {
 	t.Helper()
-	name := fmt.Sprintf("archtest-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)
+	name := fmt.Sprintf("at-%06d", time.Now().UnixNano()%1e6)
 	group := makeCgroup(t, name)
 	socket := filepath.Join(t.TempDir(), "notify")
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})

@@ -22,13 +22,16 @@ type entry struct {
 	dir, name string
 }
 
+// layout changes with what this package puts into an entry.
+const layout = "2"
+
 // cacheEntry names the mirror after all that decides its content, except for the
 // state of the Debian archive: a cached mirror is used for as long as it is kept.
 func cacheEntry(o Options) entry {
 	addOns := slices.Sorted(slices.Values(o.AddOns))
 	addOns = slices.Compact(addOns)
 	sum := sha256.Sum256([]byte(strings.Join([]string{
-		debian.Version(), string(o.Suite), strings.Join(addOns, ","), o.DebianMirror,
+		layout, debian.Version(), string(o.Suite), strings.Join(addOns, ","), o.DebianMirror,
 	}, "\n")))
 	return entry{dir: o.CacheDir, name: fmt.Sprintf("mirror-%s-%x", o.Suite, sum[:6])}
 }

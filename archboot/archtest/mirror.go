@@ -122,8 +122,8 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 	}
 	name := m.opts.Repository
 	www := filepath.Join(m.dir, wwwDir)
-	w := &repoWriter{key: m.key, report: func(Event) {}, total: len(m.opts.Packages)}
-	if err := w.write(ctx, filepath.Join(www, name, "os", arch), name, m.opts.Packages); err != nil {
+	w := &repoWriter{key: m.key, now: time.Now(), report: func(Event) {}, total: len(m.opts.Packages)}
+	if _, err := w.write(ctx, www, name, m.opts.Packages); err != nil {
 		return err
 	}
 	m.repositories = append(m.repositories, name)
