@@ -63,7 +63,7 @@ func Build(ctx context.Context, cfg Config) (*Repositories, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the Debian tree: %w", err)
 	}
-	p := newPartition(t, cfg.Key, chosen)
+	p := newPartition(t, cfg.Key)
 	if err := p.run(chosen); err != nil {
 		return nil, fmt.Errorf("partition the Debian tree: %w", err)
 	}
