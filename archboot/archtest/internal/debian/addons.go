@@ -4,6 +4,8 @@ package debian
 type addon struct {
 	name string
 	debs []string // what apt installs
+	// lacking are the suites that do not have it.
+	lacking []string
 	// recipe is that of the package of this name, unless the base has it.
 	recipe recipe
 	// further are recipes of packages that come with it.
@@ -64,6 +66,8 @@ var addons = []addon{
 	{
 		name: "dhcp",
 		debs: []string{"isc-dhcp-server"},
+		// ISC ended it; Debian dropped it after trixie.
+		lacking: []string{"sid"},
 		recipe: recipe{
 			debs:    []string{"isc-dhcp-server", "isc-dhcp-common"},
 			without: []string{"etc/default", "etc/dhcp", "usr/lib/systemd/system/isc-*", "usr/lib/tmpfiles.d"},
