@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // confine runs mmdebstrap as a child of the first process of its own PID and
@@ -55,14 +56,32 @@ func makeTree(ctx context.Context, cfg Config, chosen []addon) error {
 		args = append(args, mirror)
 	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMPDIR="+cfg.Dir,
+	cmd.Env = append(proxies(ctx), "LC_ALL=C.UTF-8", "TMPDIR="+cfg.Dir,
 		"ARCHTEST_LAYERS="+filepath.Join(cfg.Dir, "layers"), "ARCHTEST_ADDONS="+strings.Join(steps, " "))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:   syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC,
 		Unshareflags: syscall.CLONE_NEWNS,
 		Pdeathsig:    syscall.SIGKILL,
 	}
+	cmd.WaitDelay = 10 * time.Second
 	return run(ctx, cmd, cfg.Log)
+}
+
+// proxies is the environment, with the proxies of the host's apt configuration
+// where it names none: mmdebstrap does not read that.
+func proxies(ctx context.Context) []string {
+	env := os.Environ()
+	for _, scheme := range []string{"http", "https"} {
+		if os.Getenv(scheme+"_proxy") != "" {
+			continue
+		}
+		key := "Acquire::" + scheme + "::Proxy"
+		out, err := exec.CommandContext(ctx, "apt-config", "dump", "--format=%v%n", key).Output()
+		if proxy := strings.TrimSpace(string(out)); err == nil && proxy != "" && proxy != "DIRECT" {
+			env = append(env, scheme+"_proxy="+proxy)
+		}
+	}
+	return env
 }
 
 func (cfg Config) mirror() string {
