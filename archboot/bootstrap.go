@@ -153,7 +153,7 @@ func (b *builder) build(ctx context.Context, root, hash string) error {
 		return err
 	}
 	b.step("write settings")
-	return b.settle(t, hash)
+	return b.settle(ctx, t, hash)
 }
 
 // populate does all that needs programs to run in the root.
@@ -180,7 +180,7 @@ func (b *builder) populate(ctx context.Context, root string, t *intree.Tree) err
 }
 
 // settle writes what needs no program.
-func (b *builder) settle(t *intree.Tree, hash string) error {
+func (b *builder) settle(ctx context.Context, t *intree.Tree, hash string) error {
 	c := b.config
 	steps := []func() error{
 		func() error { return writeSettings(t, c) },
@@ -197,6 +197,9 @@ func (b *builder) settle(t *intree.Tree, hash string) error {
 		func() error { return stampUpdated(t) },
 	}
 	for _, step := range steps {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := step(); err != nil {
 			return err
 		}

@@ -115,15 +115,26 @@ func (p *pacman) initKeys(ctx context.Context, t *intree.Tree) error {
 			return err
 		}
 	}
-	if len(p.config.Keys) == 0 {
-		return nil
+	if len(p.config.Keys) > 0 {
+		ring, err := readKeys(p.config.Keys...)
+		if err != nil {
+			return err
+		}
+		if err := key("--add", workDir+"/keys.gpg"); err != nil {
+			return err
+		}
+		if err := key(append([]string{"--lsign-key"}, ring.fingerprints...)...); err != nil {
+			return err
+		}
 	}
-	ring, err := readKeys(p.config.Keys...)
-	if err != nil {
-		return err
+	return removeSockets(t)
+}
+
+// removeSockets drops what the agents listened on.
+func removeSockets(t *intree.Tree) error {
+	var errs []error
+	for _, name := range []string{"S.gpg-agent", "S.gpg-agent.browser", "S.gpg-agent.extra", "S.gpg-agent.ssh", "S.scdaemon", "S.keyboxd", "S.dirmngr"} {
+		errs = append(errs, ignoreMissing(t.Remove("/etc/pacman.d/gnupg/"+name)))
 	}
-	return errors.Join(
-		key("--add", workDir+"/keys.gpg"),
-		key(append([]string{"--lsign-key"}, ring.fingerprints...)...),
-	)
+	return errors.Join(errs...)
 }

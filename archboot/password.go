@@ -2,11 +2,11 @@ package archboot
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prologin/rig/internal/intree"
@@ -52,15 +52,23 @@ func (c Config) passwordHash(emit func(Event)) (string, error) {
 	return hash, err
 }
 
-// setPassword writes root's hash into /etc/shadow.
+// setPassword writes root's hash into /etc/shadow, whose owner and mode stay.
 func setPassword(t *intree.Tree, hash string) error {
 	const shadow = "/etc/shadow"
+	mode, owner := fs.FileMode(0o600), new(syscall.Stat_t)
+	info, err := t.Lstat(shadow)
+	if err == nil && info.Mode().IsRegular() {
+		mode, owner = info.Mode().Perm(), info.Sys().(*syscall.Stat_t)
+	}
 	old, err := t.ReadFile(shadow)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := ignoreMissing(err); err != nil {
 		return err
 	}
 	day := time.Now().Unix() / (24 * 60 * 60)
-	return t.WriteFile(shadow, []byte(shadowWith(string(old), "root", hash, day)), 0o600)
+	if err := t.WriteFile(shadow, []byte(shadowWith(string(old), "root", hash, day)), mode); err != nil {
+		return err
+	}
+	return t.Chown(shadow, int(owner.Uid), int(owner.Gid))
 }
 
 // shadowWith returns the content of a shadow(5) file with another hash for user,

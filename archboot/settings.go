@@ -85,8 +85,8 @@ const zoneDir = "/usr/share/zoneinfo"
 func linkTimeZone(t *intree.Tree, zone string) error {
 	info, err := t.Stat(zoneDir + "/" + zone)
 	if err != nil || !info.Mode().IsRegular() {
-		if _, err := t.Stat(zoneDir); err != nil && zone == "UTC" {
-			return nil // no zones in this root; without /etc/localtime the zone is UTC
+		if zone == "UTC" {
+			return ignoreMissing(t.Remove("/etc/localtime")) // without it the zone is UTC
 		}
 		return missing("time zone", zone, nearZones(t, zone))
 	}
