@@ -46,10 +46,10 @@ func assertRuns(t *testing.T, root string) {
 	t.Helper()
 	for command, want := range map[string]string{
 		"pacman -Qkk 2>&1 | grep -v backup | grep ' altered file' | grep -v ' 0 altered' | cat": "",
-		"pacman-key --list-keys 2>/dev/null | grep -c ultimate":                                  "1",
-		"LANG=en_US.UTF-8 locale charmap":                                                        "UTF-8",
-		"date +%Z":                                                                               "CET",
-		"systemctl is-enabled sshd systemd-networkd systemd-timesyncd | sort -u":                 "enabled",
+		"pacman-key --list-keys 2>/dev/null | grep -c ultimate":                                 "1",
+		"LANG=en_US.UTF-8 locale charmap":                                                       "UTF-8",
+		"date +%Z":                                                                              "CET",
+		"systemctl is-enabled sshd systemd-networkd systemd-timesyncd 2>/dev/null | sort -u":    "enabled",
 	} {
 		out, err := exec.CommandContext(t.Context(), "chroot", root, "/bin/sh", "-c", command).CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil && want != "" || got != want {

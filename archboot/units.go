@@ -45,11 +45,13 @@ func enableUnit(t *intree.Tree, unit string) (also []string, err error) {
 	}
 	in := parseInstall(string(data))
 	name := unit
-	if isTemplate(unit) {
-		if in.instance == "" {
-			return nil, fmt.Errorf("%w: unit %s is a template: name an instance of it", ErrInvalid, unit)
-		}
+	switch {
+	case isTemplate(unit) && in.instance == "":
+		return nil, fmt.Errorf("%w: unit %s is a template: name an instance of it", ErrInvalid, unit)
+	case isTemplate(unit):
 		name = strings.Replace(unit, "@.", "@"+in.instance+".", 1)
+	case !strings.Contains(unit, "@"):
+		name = path.Base(file) // differs where unit is an alias
 	}
 	for _, l := range in.links(name) {
 		if err := link(t, file, l); err != nil {
