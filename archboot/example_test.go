@@ -60,6 +60,6 @@ func ExampleArchiveServer() {
 }
 
 func ExampleDeriveMachineID() {
-	fmt.Println(archboot.DeriveMachineID("prolo", "gw") == archboot.DeriveMachineID("prolo", "gw"))
-	// Output: true
+	fmt.Println(archboot.DeriveMachineID("prolo", "gw"))
+	// Output: 3645d57c4a394d93992a7b09ed0ca88d
 }
