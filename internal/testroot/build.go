@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,28 +39,42 @@ var base = []string{"systemd", "systemd-sysv", "dbus", "iproute2"}
 // roots of the older recipe are no longer used.
 const recipe = 1
 
-// Build returns the directory of the root that cfg describes, building it first
-// if it is not in the cache (some 15 s and 150 MB for the smallest). Do not write to it:
-// others boot from it. The error is an [*Error]. Needs root privileges to build.
+// Key tells apart roots that differ: the suite and a hash of everything that
+// goes into one.
+func (c Config) Key() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", recipe, c.Suite, c.packages()))
+	return fmt.Sprintf("%s-%x", c.Suite, sum[:6])
+}
+
+func (c Config) packages() []string {
+	return slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(base), c.Packages...))))
+}
+
+// Build returns the directory of the root that cfg describes, making it first if
+// it is not in the cache (some 15 s and 110 MB for the smallest). Do not write
+// to it: others boot from it. Making needs root privileges; the error is an
+// [*Error]. Concurrent calls, of other processes too, make it once.
 func Build(ctx context.Context, cfg Config) (string, error) {
-	packages := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(base), cfg.Packages...))))
 	dir := filepath.Join(CacheDir(), "testroot")
-	name := fmt.Sprintf("%s-%s", cfg.Suite, key(cfg.Suite, packages))
-	root, err := Once(ctx, dir, name, func(ctx context.Context, path string) error {
-		return build(ctx, path, cfg.Suite, packages, cfg.Output)
+	root, err := Once(ctx, dir, cfg.Key(), func(ctx context.Context, path string) error {
+		return Make(ctx, path, cfg)
 	})
-	if err != nil {
-		return "", &Error{Op: "build", Suite: cfg.Suite, Err: err}
+	if err != nil && !errors.As(err, new(*Error)) {
+		err = &Error{Op: "build", Suite: cfg.Suite, Err: err}
 	}
-	return root, nil
+	return root, err
 }
 
-func key(suite string, packages []string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s %s", recipe, suite, packages))
-	return fmt.Sprintf("%x", sum[:6])
+// Make makes the root that cfg describes at path, which must not exist, without
+// looking into the cache. Needs root privileges; the error is an [*Error].
+func Make(ctx context.Context, path string, cfg Config) error {
+	if err := makeRoot(ctx, path, cfg); err != nil {
+		return &Error{Op: "build", Suite: cfg.Suite, Err: err}
+	}
+	return nil
 }
 
-func build(ctx context.Context, path, suite string, packages []string, output io.Writer) error {
+func makeRoot(ctx context.Context, path string, cfg Config) error {
 	if os.Geteuid() != 0 {
 		return ErrNotRoot
 	}
@@ -71,10 +86,10 @@ func build(ctx context.Context, path, suite string, packages []string, output io
 		return err
 	}
 	proxy := aptProxy(ctx)
-	if err := reach(ctx, uri, suite, proxy); err != nil {
+	if err := reach(ctx, uri, cfg.Suite, proxy); err != nil {
 		return err
 	}
-	if err := mmdebstrap(ctx, path, uri, suite, packages, proxy, output); err != nil {
+	if err := mmdebstrap(ctx, path, uri, proxy, cfg); err != nil {
 		return err
 	}
 	return prepare(path)
@@ -82,29 +97,29 @@ func build(ctx context.Context, path, suite string, packages []string, output io
 
 // mmdebstrap runs in a PID namespace that dies with this process, so that no apt
 // or dpkg goes on writing into a tree that the next build sweeps.
-func mmdebstrap(ctx context.Context, path, uri, suite string, packages []string, proxy string, output io.Writer) error {
+func mmdebstrap(ctx context.Context, path, uri, proxy string, cfg Config) error {
 	cmd := exec.CommandContext(ctx, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
 		"mmdebstrap", "--mode=root", "--variant=minbase",
-		"--include="+strings.Join(packages, ","),
+		"--include="+strings.Join(cfg.packages(), ","),
 		"--dpkgopt=path-exclude=/usr/share/man/*",
 		"--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/doc/*",
 		"--dpkgopt=force-unsafe-io",
 		// A frozen mirror serves sid with an index that is past its date.
 		`--aptopt=Acquire::Check-Valid-Until "false"`,
-		suite, path, uri)
+		cfg.Suite, path, uri)
 	cmd.Env = os.Environ()
 	if proxy != "" {
 		cmd.Env = append(cmd.Env, "http_proxy="+proxy, "https_proxy="+proxy)
 	}
 	var log bytes.Buffer
-	cmd.Stdout = io.MultiWriter(&log, cmp.Or[io.Writer](output, io.Discard))
+	cmd.Stdout = io.MultiWriter(&log, cmp.Or[io.Writer](cfg.Output, io.Discard))
 	cmd.Stderr = cmd.Stdout
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	runtime.LockOSThread() // the signal comes when the thread that forked ends
 	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("mmdebstrap %s: %w, its last lines:\n%s", suite, err, tail(log.String(), 10))
+		return fmt.Errorf("mmdebstrap %s: %w, its last lines:\n%s", cfg.Suite, err, tail(log.String(), 10))
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func Once(ctx context.Context, dir, name string, build func(ctx context.Context,
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(ctx, filepath.Join(dir, name+".lock"))
+	unlock, err := Lock(ctx, filepath.Join(dir, name+".lock"))
 	if err != nil {
 		return "", err
 	}
@@ -54,10 +54,12 @@ func Once(ctx context.Context, dir, name string, build func(ctx context.Context,
 	return final, os.Rename(tmp, final)
 }
 
-// lock takes the exclusive flock of path, which the kernel drops when the
-// process ends, however it ends. There is no event for a lock that becomes free
-// and a blocked flock(2) cannot be broken off by a context, hence the ticker.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+// Lock takes the exclusive flock of the file path, made if need be, and waits for
+// it until ctx ends. The kernel drops it when the process ends, however it ends.
+//
+// There is no event for a lock that becomes free and a blocked flock(2) cannot
+// be broken off by a context, hence the ticker.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, fmt.Errorf("wait for the build that holds %s: %w", path, context.Cause(ctx))
+			return nil, fmt.Errorf("wait for the process that holds %s: %w", path, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

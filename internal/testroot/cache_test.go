@@ -51,7 +51,7 @@ func TestOnceFailed(t *testing.T) {
 
 func TestOnceGivesUpWaiting(t *testing.T) {
 	dir := t.TempDir()
-	unlock, err := lock(t.Context(), filepath.Join(dir, "root.lock"))
+	unlock, err := Lock(t.Context(), filepath.Join(dir, "root.lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
