@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prologin/rig/archboot/archtest/alpm"
 	"github.com/prologin/rig/archboot/archtest/internal/debian"
 	"github.com/prologin/rig/archboot/archtest/internal/pgp"
 )
@@ -40,7 +39,7 @@ func preflight() error {
 
 // build makes the mirror in dir/mirror.
 func build(ctx context.Context, o Options, dir string, p *progress) error {
-	// Debian's files can carry a date of after the key's on a host whose clock is slow.
+	// Made yesterday, the key is valid on hosts whose clock is behind.
 	key, err := pgp.New("archtest mirror", time.Now().Add(-24*time.Hour), 0)
 	if err != nil {
 		return err
@@ -60,16 +59,18 @@ func build(ctx context.Context, o Options, dir string, p *progress) error {
 	if err != nil {
 		return err
 	}
-	w := &repoWriter{key: key, report: p.report, total: len(repos.Core) + len(repos.Extra)}
-	for _, r := range []struct {
-		name     string
-		packages []alpm.Package
-	}{{"core", repos.Core}, {"extra", repos.Extra}} {
-		if err := w.write(ctx, filepath.Join(out, wwwDir, r.name, "os", arch), r.name, r.packages); err != nil {
-			return err
-		}
+	p.report(Event{Phase: "packages", Message: "making packages of the Debian tree"})
+	w := &repoWriter{key: key, now: time.Now(), report: p.report, total: len(repos.Core) + len(repos.Extra)}
+	www := filepath.Join(out, wwwDir)
+	entries, err := w.write(ctx, www, "core", repos.Core)
+	if err != nil {
+		return err
 	}
-	return nil
+	if _, err := w.write(ctx, www, "extra", repos.Extra); err != nil {
+		return err
+	}
+	p.report(Event{Phase: "packages", Message: "writing " + bootstrapFile})
+	return w.writeBootstrap(www, entries)
 }
 
 func writeKey(dir string, key *pgp.Key) error {

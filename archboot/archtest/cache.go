@@ -22,13 +22,16 @@ type entry struct {
 	dir, name string
 }
 
+// layout changes with what this package puts into an entry.
+const layout = "2"
+
 // cacheEntry names the mirror after all that decides its content, except for the
 // state of the Debian archive: a cached mirror is used for as long as it is kept.
 func cacheEntry(o Options) entry {
 	addOns := slices.Sorted(slices.Values(o.AddOns))
 	addOns = slices.Compact(addOns)
 	sum := sha256.Sum256([]byte(strings.Join([]string{
-		debian.Version(), string(o.Suite), strings.Join(addOns, ","), o.DebianMirror,
+		layout, debian.Version(), string(o.Suite), strings.Join(addOns, ","), o.DebianMirror,
 	}, "\n")))
 	return entry{dir: o.CacheDir, name: fmt.Sprintf("mirror-%s-%x", o.Suite, sum[:6])}
 }
@@ -89,17 +92,13 @@ func (e entry) sweep() error {
 	return errors.Join(faults...)
 }
 
-// ensure builds the mirror unless it is there.
-func (e entry) ensure(ctx context.Context, o Options, p *progress) error {
+// ensure builds the entry unless it is there. make is given an empty directory and
+// leaves in its subdirectory "mirror" what the entry becomes; the rest is removed.
+func (e entry) ensure(ctx context.Context, waiting func(), make func(dir string) error) error {
 	if e.exists() {
 		return nil
 	}
-	if err := preflight(); err != nil {
-		return err
-	}
-	unlock, err := e.lock(ctx, func() {
-		p.report(Event{Phase: "wait", Message: "another process builds this mirror: waiting for it"})
-	})
+	unlock, err := e.lock(ctx, waiting)
 	if err != nil {
 		return err
 	}
@@ -114,7 +113,7 @@ func (e entry) ensure(ctx context.Context, o Options, p *progress) error {
 	if err != nil {
 		return err
 	}
-	err = build(ctx, o, dir, p)
+	err = make(dir)
 	if err == nil {
 		err = os.Rename(filepath.Join(dir, "mirror"), e.path())
 	}

@@ -81,7 +81,7 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 		}
 	} else {
 		e := cacheEntry(m.opts)
-		if err := e.ensure(ctx, m.opts, p); err != nil {
+		if err := m.build(ctx, e, p); err != nil {
 			return err
 		}
 		secret, err := os.ReadFile(filepath.Join(e.path(), secretFile))
@@ -102,6 +102,19 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 	return os.WriteFile(m.PublicKeyFile(), m.public, 0o644)
 }
 
+// build makes sure that the entry is in the cache.
+func (m *Mirror) build(ctx context.Context, e entry, p *progress) error {
+	waiting := func() {
+		p.report(Event{Phase: "wait", Message: "another process builds this mirror: waiting for it"})
+	}
+	return e.ensure(ctx, waiting, func(dir string) error {
+		if err := preflight(); err != nil {
+			return err
+		}
+		return build(ctx, m.opts, dir, p)
+	})
+}
+
 // addSynthetic makes the caller's packages.
 func (m *Mirror) addSynthetic(ctx context.Context) error {
 	if len(m.opts.Packages) == 0 && m.opts.Suite != Synthetic {
@@ -109,8 +122,8 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 	}
 	name := m.opts.Repository
 	www := filepath.Join(m.dir, wwwDir)
-	w := &repoWriter{key: m.key, report: func(Event) {}, total: len(m.opts.Packages)}
-	if err := w.write(ctx, filepath.Join(www, name, "os", arch), name, m.opts.Packages); err != nil {
+	w := &repoWriter{key: m.key, now: time.Now(), report: func(Event) {}, total: len(m.opts.Packages)}
+	if _, err := w.write(ctx, www, name, m.opts.Packages); err != nil {
 		return err
 	}
 	m.repositories = append(m.repositories, name)

@@ -21,6 +21,7 @@ const arch = "x86_64"
 // repoWriter writes signed repositories into directories.
 type repoWriter struct {
 	key    *pgp.Key
+	now    time.Time // of the signatures
 	report func(Event)
 	total  int // packages of all repositories
 
@@ -28,10 +29,12 @@ type repoWriter struct {
 	done int
 }
 
-// write makes packages, their signatures and the databases of one repository.
-func (w *repoWriter) write(ctx context.Context, dir, name string, packages []alpm.Package) error {
+// write makes packages, their signatures and the databases of one repository below
+// the directory that is served.
+func (w *repoWriter) write(ctx context.Context, www, name string, packages []alpm.Package) ([]alpm.Entry, error) {
+	dir := filepath.Join(www, name, "os", arch)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	entries := make([]alpm.Entry, len(packages))
 	group, ctx := errgroup.WithContext(ctx)
@@ -48,18 +51,18 @@ func (w *repoWriter) write(ctx context.Context, dir, name string, packages []alp
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	for suffix, write := range databases {
 		var b bytes.Buffer
 		if err := write(&b, entries); err != nil {
-			return err
+			return nil, err
 		}
 		if err := w.writeSigned(filepath.Join(dir, name+suffix), b.Bytes()); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return entries, nil
 }
 
 // databases are the files that list a repository's packages, by what follows the
@@ -79,21 +82,28 @@ func (w *repoWriter) writePackage(dir string, p alpm.Package) (alpm.Entry, error
 	if err != nil {
 		return entry, err
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
+	if err := file.Close(); err != nil {
 		return entry, err
 	}
-	sig, err := w.key.Sign(file, time.Now())
+	return entry, w.signFile(file.Name())
+}
+
+// signFile writes the detached signature of a file beside it.
+func (w *repoWriter) signFile(name string) error {
+	file, err := os.Open(name)
 	if err != nil {
-		return entry, err
+		return err
 	}
-	if err := os.WriteFile(file.Name()+".sig", sig, 0o644); err != nil {
-		return entry, err
+	defer file.Close()
+	sig, err := w.key.Sign(file, w.now)
+	if err != nil {
+		return err
 	}
-	return entry, file.Close()
+	return os.WriteFile(name+".sig", sig, 0o644)
 }
 
 func (w *repoWriter) writeSigned(file string, data []byte) error {
-	sig, err := w.key.Sign(bytes.NewReader(data), time.Now())
+	sig, err := w.key.Sign(bytes.NewReader(data), w.now)
 	if err != nil {
 		return err
 	}

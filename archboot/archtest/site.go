@@ -53,8 +53,19 @@ func (s *site) close() error {
 	return errors.Join(faults...)
 }
 
-// dated is the form of an archive's URLs: the same repositories at any date.
-var dated = regexp.MustCompile(`^/repos/(\d{4}/\d{2}/\d{2}|last|week|month)/`)
+// Forms of dated URLs, in the archive and of installation media: this mirror has
+// the same at any date.
+var (
+	datedRepo  = regexp.MustCompile(`^/repos/(\d{4}/\d{2}/\d{2}|last|week|month)/`)
+	datedMedia = regexp.MustCompile(`^/iso/\d{4}\.\d{2}\.\d{2}/`)
+	datedFile  = regexp.MustCompile(`^(/iso/latest/archlinux-bootstrap-)\d{4}\.\d{2}\.\d{2}-`)
+)
+
+func undated(name string) string {
+	name = datedRepo.ReplaceAllString(name, "/")
+	name = datedMedia.ReplaceAllString(name, "/iso/latest/")
+	return datedFile.ReplaceAllString(name, "$1")
+}
 
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	counted := &responseCounter{ResponseWriter: w, status: http.StatusOK}
@@ -71,7 +82,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) serve(w http.ResponseWriter, r *http.Request) {
-	name := path.Clean("/" + dated.ReplaceAllString(r.URL.Path, "/"))
+	name := path.Clean(undated(path.Clean("/" + r.URL.Path)))
 	for _, root := range s.roots {
 		file, err := root.Open(strings.TrimPrefix(name, "/"))
 		if err != nil {

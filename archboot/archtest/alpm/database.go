@@ -69,33 +69,15 @@ func (e Entry) addText(w *tar.Writer, name string, text []byte) error {
 
 // desc renders the entry in the %KEY% form of alpm-repo-desc(5).
 func (e Entry) desc() []byte {
-	var b bytes.Buffer
-	section := func(key string, values ...string) {
-		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
-		if len(values) > 0 {
-			fmt.Fprintf(&b, "%%%s%%\n%s\n\n", key, strings.Join(values, "\n"))
-		}
-	}
-	section("FILENAME", e.FileName)
-	section("NAME", e.Name)
-	section("BASE", e.base())
-	section("VERSION", e.Version)
-	section("DESC", e.Description)
-	section("GROUPS", slices.Clone(e.Groups)...)
-	section("CSIZE", fmt.Sprint(e.CompressedSize))
-	section("ISIZE", fmt.Sprint(e.InstalledSize))
-	section("SHA256SUM", e.SHA256)
-	section("URL", e.URL)
-	section("LICENSE", slices.Clone(e.Licenses)...)
-	section("ARCH", e.arch())
-	section("BUILDDATE", fmt.Sprint(e.buildDate().Unix()))
-	section("PACKAGER", e.packager())
-	section("REPLACES", slices.Clone(e.Replaces)...)
-	section("CONFLICTS", slices.Clone(e.Conflicts)...)
-	section("PROVIDES", slices.Clone(e.Provides)...)
-	section("DEPENDS", slices.Clone(e.Depends)...)
-	section("OPTDEPENDS", slices.Clone(e.OptDepends)...)
-	return b.Bytes()
+	return sections([]section{
+		{"FILENAME", []string{e.FileName}}, {"NAME", []string{e.Name}}, {"BASE", []string{e.base()}},
+		{"VERSION", []string{e.Version}}, {"DESC", []string{e.Description}}, {"GROUPS", e.Groups},
+		{"CSIZE", []string{fmt.Sprint(e.CompressedSize)}}, {"ISIZE", []string{fmt.Sprint(e.InstalledSize)}},
+		{"SHA256SUM", []string{e.SHA256}}, {"URL", []string{e.URL}}, {"LICENSE", e.Licenses},
+		{"ARCH", []string{e.arch()}}, {"BUILDDATE", []string{fmt.Sprint(e.buildDate().Unix())}},
+		{"PACKAGER", []string{e.packager()}}, {"REPLACES", e.Replaces}, {"CONFLICTS", e.Conflicts},
+		{"PROVIDES", e.Provides}, {"DEPENDS", e.Depends}, {"OPTDEPENDS", e.OptDepends},
+	})
 }
 
 func (e Entry) files() []byte {

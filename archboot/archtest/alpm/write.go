@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -38,21 +39,7 @@ func write(w io.Writer, p Package) (Entry, error) {
 	}
 	counted := &counter{w: w}
 	digest := sha256.New()
-	packed, err := zstd.NewWriter(io.MultiWriter(counted, digest),
-		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return Entry{}, err
-	}
-	archive := tar.NewWriter(packed)
-	for _, f := range append(metadata, files...) {
-		if err := f.writeTar(archive); err != nil {
-			return Entry{}, err
-		}
-	}
-	if err := archive.Close(); err != nil {
-		return Entry{}, err
-	}
-	if err := packed.Close(); err != nil {
+	if err := writeArchive(io.MultiWriter(counted, digest), append(metadata, files...)); err != nil {
 		return Entry{}, err
 	}
 	entry := Entry{
@@ -64,6 +51,26 @@ func write(w io.Writer, p Package) (Entry, error) {
 	}
 	entry.Files = files
 	return entry, nil
+}
+
+// WriteArchive writes files into a .tar.zst archive, in path order and with the
+// parent directories that are not listed, as mode 0755 and root's.
+func WriteArchive(w io.Writer, files []File) error {
+	return writeArchive(w, Package{Files: files}.sorted())
+}
+
+func writeArchive(w io.Writer, files []File) error {
+	packed, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		return err
+	}
+	archive := tar.NewWriter(packed)
+	for _, f := range files {
+		if err := f.writeTar(archive); err != nil {
+			return err
+		}
+	}
+	return errors.Join(archive.Close(), packed.Close())
 }
 
 // metadata makes the files with a leading dot that come first in an archive.
