@@ -98,6 +98,35 @@ func readable(fd uintptr) bool {
 	return n > 0 || err != nil && err != unix.EINTR
 }
 
+// status is how a process that is not our child has ended, once its parent has
+// collected it. Kernels before 6.15 do not tell.
+func (p *pidfd) status() ExitStatus {
+	unknown := ExitStatus{Code: -1}
+	conn, err := p.file.SyscallConn()
+	if err != nil {
+		return unknown
+	}
+	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+	var infoErr error
+	err = conn.Control(func(fd uintptr) {
+		// POLLHUP: it is collected.
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd)}}, 1000)
+		infoErr = unix.IoctlPidfdInfo(int(fd), &info)
+	})
+	if err != nil || infoErr != nil || info.Mask&unix.PIDFD_INFO_EXIT == 0 {
+		return unknown
+	}
+	return exitStatus(unix.WaitStatus(info.Exit_code))
+}
+
+// exitStatus reads a wait status.
+func exitStatus(ws unix.WaitStatus) ExitStatus {
+	if ws.Signaled() {
+		return ExitStatus{Code: -1, Signal: ws.Signal()}
+	}
+	return ExitStatus{Code: ws.ExitStatus()}
+}
+
 // signal sends a signal; a process that has ended is fs.ErrNotExist's like.
 func (p *pidfd) signal(signal unix.Signal) error {
 	conn, err := p.file.SyscallConn()

@@ -166,7 +166,7 @@ func (m *Machine) rejoin() (*boot, error) {
 	if b.nspawn, err = openPidfd(m.record.Nspawn); err != nil {
 		return nil, ErrNotFound
 	}
-	b.reap = func() ExitStatus { return ExitStatus{Code: -1} }
+	b.reap = b.nspawn.status
 	if b.leader, err = newLeader(m.record.Leader, m.record.Cgroup); err != nil {
 		b.close()
 		return nil, ErrNotFound
