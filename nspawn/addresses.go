@@ -18,7 +18,7 @@ func (m *Machine) Addresses(ctx context.Context) ([]netip.Addr, error) {
 	}
 	var found []netip.Addr
 	err = onOwnThread(func() error {
-		if err := unix.Setns(int(l.fd.file.Fd()), unix.CLONE_NEWNET); err != nil {
+		if err := l.fd.setns(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("join the machine's network: %w", err)
 		}
 		found, err = interfaceAddresses()
