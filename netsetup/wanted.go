@@ -1,0 +1,54 @@
+package netsetup
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// wanted lists what n consists of on this host, in the order in which it is
+// made. Rules come before anything that could send a packet through them, and
+// the bridge goes up last; unmaking goes the other way round.
+func (n Network) wanted(v *view) ([]Object, error) {
+	var list []Object
+	families := n.families()
+	if n.Masquerade {
+		for _, f := range families {
+			docker, err := v.chain(chainID{f, "filter", dockerUser})
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, n.masquerade(f, docker.exists)...)
+		}
+	}
+	list = append(list, newBridge(n.Bridge, n.MTU))
+	if !n.has(IPv6) && hostHasIPv6() {
+		// No link-local address either: machines would reach the host by it.
+		list = append(list, Sysctl{Key: "net/ipv6/conf/" + n.Bridge + "/disable_ipv6", Value: "1"})
+	}
+	for _, p := range n.Prefixes {
+		list = append(list, Address{Link: n.Bridge, Prefix: p})
+	}
+	if n.Masquerade {
+		for _, f := range families {
+			list = append(list, Forwarding{Family: f})
+		}
+	}
+	return append(list, Up{n.Bridge}), nil
+}
+
+// families returns the families that the prefixes are of.
+func (n Network) families() []Family {
+	var list []Family
+	for _, f := range []Family{IPv4, IPv6} {
+		if n.has(f) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func hostHasIPv6() bool {
+	_, err := os.Stat(sysctlPath("net/ipv6/conf"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
