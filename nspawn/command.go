@@ -103,7 +103,7 @@ func (c *Cmd) Run() error {
 // its own, the end of standard error is kept for an *ExitError.
 func (c *Cmd) Output() ([]byte, error) {
 	if c.Stdout != nil {
-		return nil, c.fail(errors.New("Stdout is set already"))
+		return nil, c.fail(errors.New("field Stdout is set already"))
 	}
 	var out buffer
 	c.Stdout = &out
@@ -118,7 +118,7 @@ func (c *Cmd) Output() ([]byte, error) {
 // CombinedOutput runs the command and returns what it wrote to both outputs.
 func (c *Cmd) CombinedOutput() ([]byte, error) {
 	if c.Stdout != nil || c.Stderr != nil {
-		return nil, c.fail(errors.New("Stdout or Stderr is set already"))
+		return nil, c.fail(errors.New("field Stdout or Stderr is set already"))
 	}
 	var out buffer
 	c.Stdout, c.Stderr = &out, &out
@@ -130,7 +130,7 @@ func (c *Cmd) CombinedOutput() ([]byte, error) {
 // the caller before, to let the command see the end.
 func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
 	if c.Stdin != nil {
-		return nil, c.fail(errors.New("Stdin is set already"))
+		return nil, c.fail(errors.New("field Stdin is set already"))
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -145,7 +145,7 @@ func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
 // before Wait, which closes it.
 func (c *Cmd) StdoutPipe() (io.ReadCloser, error) {
 	if c.Stdout != nil {
-		return nil, c.fail(errors.New("Stdout is set already"))
+		return nil, c.fail(errors.New("field Stdout is set already"))
 	}
 	r, w, err := c.outputPipe()
 	c.Stdout = w
@@ -155,7 +155,7 @@ func (c *Cmd) StdoutPipe() (io.ReadCloser, error) {
 // StderrPipe returns a pipe from the command's standard error; see StdoutPipe.
 func (c *Cmd) StderrPipe() (io.ReadCloser, error) {
 	if c.Stderr != nil {
-		return nil, c.fail(errors.New("Stderr is set already"))
+		return nil, c.fail(errors.New("field Stderr is set already"))
 	}
 	r, w, err := c.outputPipe()
 	c.Stderr = w

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/prologin/rig/internal/testroot"
 	"github.com/prologin/rig/nspawn"
 )
 
@@ -49,6 +50,20 @@ func TestLife(t *testing.T) {
 	}
 	if err := m.Command(ctx, "true").Run(); !errors.Is(err, nspawn.ErrNotRunning) {
 		t.Errorf("Command in an ended machine: %v", err)
+	}
+}
+
+// TestReleases boots the oldest, a present and the newest systemd at hand.
+func TestReleases(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []string{testroot.Bookworm, testroot.Trixie, testroot.Sid} {
+		t.Run(suite, func(t *testing.T) {
+			host := openHost(t, nspawn.HostOptions{})
+			m := boot(t, host, nspawn.Config{Name: suite, Root: newRootOf(t, suite)})
+			if got := shell(t, m, "systemctl is-system-running --wait; stat -f -c %T /sys/fs/cgroup"); got != "running\ncgroup2fs" {
+				t.Errorf("%s\n%s", got, shell(t, m, "systemctl --failed"))
+			}
+		})
 	}
 }
 

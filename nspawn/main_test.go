@@ -23,9 +23,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	code := m.Run()
-	removeBases()
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // testContext ends before the test's own deadline does.
