@@ -98,9 +98,10 @@ func TestCommand(t *testing.T) {
 func TestCommandSurroundings(t *testing.T) {
 	host := openHost(t, nspawn.HostOptions{})
 	t.Setenv("LEAKED_FROM_HOST", "1")
+	root := newRoot(t)
 	old := unix.Umask(0o077)
 	defer unix.Umask(old)
-	m := boot(t, host, nspawn.Config{Name: "around"})
+	m := boot(t, host, nspawn.Config{Name: "around", Root: root})
 	unix.Umask(0)
 	ctx := testContext(t)
 
