@@ -52,9 +52,6 @@ func (g cgroup) write(file, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// populated reports whether any process lives in the control group or below.
-func (g cgroup) populated() (bool, error) { return g.event("populated") }
-
 // event reads one field of cgroup.events.
 func (g cgroup) event(name string) (bool, error) {
 	data, err := os.ReadFile(filepath.Join(string(g), "cgroup.events"))

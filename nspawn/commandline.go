@@ -235,7 +235,12 @@ func (c *Config) payload(a *arguments) {
 		return
 	}
 	a.add("--notify-ready", "yes")
-	*a = append(append(*a, "--boot"), c.KernelCommandLine...)
+	*a = append(*a, "--boot")
+	if c.Hostname != "" {
+		// An init prefers the root's /etc/hostname to the name it was given.
+		*a = append(*a, "systemd.hostname="+c.Hostname)
+	}
+	*a = append(*a, c.KernelCommandLine...)
 }
 
 // arguments is a command line under construction.

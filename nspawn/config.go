@@ -235,6 +235,3 @@ type Limits struct {
 	Tasks     uint64  // processes and threads
 	OpenFiles uint64  // descriptors per process
 }
-
-// needsCgroup reports whether a cgroup controller has to enforce something.
-func (l Limits) needsCgroup() bool { return l.Memory > 0 || l.CPUs > 0 || l.Tasks > 0 }

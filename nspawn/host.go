@@ -5,12 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // DefaultStateDir is where machines are recorded unless HostOptions say
@@ -54,6 +58,9 @@ type Host struct {
 // Open prepares a host: it finds systemd-nspawn and the cgroup hierarchy and
 // makes the state directory. It needs root and starts nothing. Close the Host
 // in the end.
+//
+// Descriptors that the program inherited are marked close-on-exec, as Go marks
+// its own: a machine that was handed a directory of the host could leave by it.
 func Open(ctx context.Context, options HostOptions) (*Host, error) {
 	if options.StateDir == "" {
 		options.StateDir = DefaultStateDir
@@ -74,6 +81,9 @@ func open(ctx context.Context, options HostOptions) (*Host, error) {
 		return nil, err
 	}
 	options.StateDir = stateDir
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("close_range: %w", err)
+	}
 	nspawn, err := findNspawn(ctx)
 	if err != nil {
 		return nil, err

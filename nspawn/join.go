@@ -24,7 +24,7 @@ func (l *leader) join() error {
 	if err := dropCapabilities(l.bounding); err != nil {
 		return err
 	}
-	if err := unix.Setns(int(l.fd.file.Fd()), machineNamespaces); err != nil {
+	if err := l.fd.setns(machineNamespaces); err != nil {
 		return fmt.Errorf("join the machine's namespaces: %w", err)
 	}
 	unix.Umask(0o022)

@@ -41,7 +41,7 @@ func (m *Machine) launch() (*boot, error) {
 		b.close()
 		return nil, err
 	}
-	b.reap = func() ExitStatus { return reap(cmd) }
+	b.child, b.reap = true, func() ExitStatus { return reap(cmd) }
 	b.notify.serve(func(n notification) { m.notified(b, n) })
 	h.log.Info("machine started", "machine", config.Name, "nspawn", cmd.Process.Pid)
 	return b, nil
@@ -120,11 +120,8 @@ func reap(cmd *exec.Cmd) ExitStatus {
 	if err := cmd.Wait(); err != nil && !errors.As(err, &failed) {
 		return ExitStatus{Code: -1}
 	}
-	status := ExitStatus{Code: cmd.ProcessState.ExitCode()}
-	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		status.Signal = unix.Signal(ws.Signal())
-	}
-	return status
+	ws, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return exitStatus(unix.WaitStatus(ws))
 }
 
 // notified takes in what nspawn or the machine's manager reports.

@@ -36,7 +36,8 @@ type Machine struct {
 // boot is one life of a machine, from its first process to the end of it.
 type boot struct {
 	nspawn *pidfd
-	reap   func() ExitStatus // collects the status of an nspawn that is our child
+	child  bool              // whether nspawn is a child of this program
+	reap   func() ExitStatus // gives the status of an nspawn that has ended
 	leader *leader           // nil until known is closed
 	notify *notifySocket
 

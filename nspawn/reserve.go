@@ -123,8 +123,25 @@ func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, err
 	return nil, nil, ErrNotFound
 }
 
-// adopt makes a Machine of one that another program started.
-func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
+// adopt makes a Machine of one that another program started, waiting while that
+// is still at it.
+func (h *Host) adopt(ctx context.Context, name string) (m *Machine, err error) {
+	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
+		if m, err = h.adoptNow(ctx, name); !errors.Is(err, errStarting) {
+			return m, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		case <-time.After(delay):
+		}
+	}
+}
+
+// errStarting means that another program is starting the machine.
+var errStarting = fmt.Errorf("another program is starting it: %w", ErrBusy)
+
+func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 	dir := filepath.Join(h.dir, name)
 	if !present(dir) {
 		return nil, ErrNotFound
@@ -139,7 +156,7 @@ func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
 		return nil, err
 	}
 	if rec.Leader == 0 {
-		return nil, &Error{Op: "find", Machine: name, Err: ErrBusy, Hint: "another program is starting it at this moment"}
+		return nil, errStarting
 	}
 	m := &Machine{
 		host: h, dir: dir, lock: lock, record: *rec,
@@ -166,7 +183,7 @@ func (m *Machine) rejoin() (*boot, error) {
 	if b.nspawn, err = openPidfd(m.record.Nspawn); err != nil {
 		return nil, ErrNotFound
 	}
-	b.reap = func() ExitStatus { return ExitStatus{Code: -1} }
+	b.reap = b.nspawn.status
 	if b.leader, err = newLeader(m.record.Leader, m.record.Cgroup); err != nil {
 		b.close()
 		return nil, ErrNotFound

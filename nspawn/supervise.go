@@ -100,7 +100,9 @@ func (m *Machine) reboot(status ExitStatus) (*boot, error) {
 
 // detach stops looking after a machine that goes on.
 func (m *Machine) detach(b *boot) {
-	go b.reap() // it is our child for as long as this program lives
+	if b.child {
+		go b.reap() // it stays our child for as long as this program lives
+	}
 	b.close()
 	if m.lock != nil {
 		m.lock.release()
