@@ -17,14 +17,16 @@ import (
 	"github.com/prologin/rig/netsetup"
 	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/snapshot"
+	"github.com/prologin/rig/stage"
 )
 
 // Lab is what machines live on: storage, a network, a launcher and a source of
 // packages.
 type Lab struct {
 	*Flags
-	out *os.File
-	log *slog.Logger
+	setup stage.Setup
+	out   *os.File
+	log   *slog.Logger
 
 	net    *netsetup.Host
 	host   *nspawn.Host
@@ -36,8 +38,11 @@ type Lab struct {
 
 // Open makes the lab, in the order in which a host is likely to refuse: nothing
 // lasting is made before all that can be in the way has been looked at.
-func Open(ctx context.Context, f *Flags, out *os.File) (_ *Lab, err error) {
-	l := &Lab{Flags: f, out: out, log: logger(f, out)}
+func Open(ctx context.Context, f *Flags, setup stage.Setup, out *os.File) (_ *Lab, err error) {
+	l := &Lab{Flags: f, setup: setup, out: out, log: logger(f, out)}
+	if err := f.checkStages(ctx, setup); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(&hostError{err}, l.close(ctx))
