@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/google/go-cmp v0.7.0
+	github.com/joshdk/go-junit v1.0.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 )
