@@ -20,6 +20,7 @@ require (
 	github.com/ProtonMail/go-crypto v1.5.2
 	github.com/containerd/btrfs/v2 v2.0.0
 	github.com/coreos/go-iptables v0.8.0
+	github.com/joshdk/go-junit v1.0.0
 	github.com/klauspost/compress v1.20.3
 	github.com/moby/sys/mountinfo v0.7.3
 	github.com/vishvananda/netlink v1.3.1
