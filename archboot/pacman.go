@@ -13,11 +13,32 @@ import (
 // tmpfs that a chamber has on /run, so that nothing of it stays in the root.
 const workDir = "/run/archboot"
 
-// A pacman runs the host's pacman on a root from outside.
+// A pacman runs on a root from outside: the host's, or that of a bootstrap
+// tarball.
 type pacman struct {
 	chamber *chamber
 	config  Config
 	emit    func(Event)
+	tools   string // directory that pacman is in, empty for the host
+}
+
+// view is where pacman sees the root.
+func (p *pacman) view() string {
+	if p.tools != "" {
+		return toolsMount
+	}
+	return p.chamber.root
+}
+
+// cache is where pacman sees the package cache.
+func (p *pacman) cache() string {
+	switch {
+	case p.config.CacheDir == "":
+		return p.view() + rootCache
+	case p.tools != "":
+		return toolsCache
+	}
+	return p.config.CacheDir
 }
 
 // prepare writes the configuration and the keys, inside the chamber.
@@ -33,7 +54,7 @@ func (p *pacman) prepare() error {
 		}
 		gpgDir := hostKeyring
 		if len(p.config.Keys) > 0 {
-			gpgDir = p.chamber.root + workDir + "/gnupg"
+			gpgDir = p.view() + workDir + "/gnupg"
 			ring, err := readKeys(p.config.Keys...)
 			if err != nil {
 				return err
@@ -45,18 +66,14 @@ func (p *pacman) prepare() error {
 				return err
 			}
 		}
-		return t.WriteFile(workDir+"/pacman.conf", p.hostConf(gpgDir), 0o600)
+		return t.WriteFile(workDir+"/pacman.conf", p.conf(gpgDir), 0o600)
 	})
 }
 
-// hostConf is the pacman.conf(5) for the host's pacman: every path in it is
-// below the root, and nothing of the host's own configuration is used.
-func (p *pacman) hostConf(gpgDir string) []byte {
-	root := p.chamber.root
-	cache := p.config.CacheDir
-	if cache == "" {
-		cache = root + "/var/cache/pacman/pkg"
-	}
+// conf is the pacman.conf(5) for working on the root from outside: every path in
+// it is below the root, and nothing of the host's own configuration is used.
+func (p *pacman) conf(gpgDir string) []byte {
+	root, cache := p.view(), p.cache()
 	var b strings.Builder
 	fmt.Fprintf(&b, "[options]\nRootDir = %s\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
 	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/etc/pacman.d/hooks/\nGPGDir = %s/\n", cache, root, gpgDir)
@@ -85,9 +102,14 @@ func writeSigLevel(b *strings.Builder, r Repository) {
 func (p *pacman) run(ctx context.Context, args ...string) error {
 	t := &transcript{emit: p.emit}
 	log := p.config.logger()
+	path := "pacman"
+	if p.tools != "" {
+		path = "/usr/bin/pacman"
+	}
 	err := p.chamber.run(ctx, program{
-		path: "pacman",
-		args: append([]string{"--config", p.chamber.root + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
+		path:   path,
+		chroot: p.tools,
+		args:   append([]string{"--config", p.view() + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
 		line: func(s string) {
 			log.Debug("pacman", "root", p.chamber.root, "line", s)
 			t.line(s)
