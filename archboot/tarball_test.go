@@ -23,7 +23,7 @@ func bootstrapConfig(m *archtest.Mirror) archboot.Config {
 }
 
 // download stores what the mirror has at a URL.
-func download(t *testing.T, url, name string) {
+func download(t testing.TB, url, name string) {
 	t.Helper()
 	resp, err := http.Get(url)
 	if err != nil {
