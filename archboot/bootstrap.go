@@ -23,7 +23,8 @@ import (
 // When it fails, or when the context ends, the directory is empty again: nothing
 // mounted, nothing running. When the process is killed, the directory is left
 // marked as incomplete; nothing is mounted or running either, and the next
-// Bootstrap on it begins by emptying it.
+// Bootstrap on it begins by emptying it. Nothing is synced to the disk; [Cache]
+// does that.
 //
 // All errors are *[Error]. errors.Is tells [ErrInvalid] (before anything was
 // touched), [ErrBadRoot], [ErrNotEmpty], [ErrBusy], [fs.ErrNotExist] (no such

@@ -129,12 +129,26 @@ func (c Cache) build(ctx context.Context, root string, config Config) error {
 	}
 	err := Bootstrap(ctx, unfinished, config)
 	if err == nil {
+		err = syncTree(unfinished)
+	}
+	if err == nil {
 		err = os.Rename(unfinished, root)
 	}
 	if err != nil {
 		return errors.Join(err, remove(unfinished))
 	}
 	return nil
+}
+
+// syncTree makes the file system with the tree write everything, so that a base
+// that is there after a power cut is there as a whole.
+func syncTree(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd())))
 }
 
 // lockFile takes an exclusive lock and waits for it. flock(2) cannot be given up

@@ -2,7 +2,6 @@ package archboot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -101,7 +100,6 @@ func writeSigLevel(b *strings.Builder, r Repository) {
 // run runs pacman with the given operation.
 func (p *pacman) run(ctx context.Context, args ...string) error {
 	t := &transcript{emit: p.emit}
-	log := p.config.logger()
 	path := "pacman"
 	if p.tools != "" {
 		path = "/usr/bin/pacman"
@@ -111,52 +109,9 @@ func (p *pacman) run(ctx context.Context, args ...string) error {
 		chroot: p.tools,
 		args:   append([]string{"--config", p.view() + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
 		line: func(s string) {
-			log.Debug("pacman", "root", p.chamber.root, "line", s)
+			p.log(s)
 			t.line(s)
 		},
 	})
 	return t.cause(err)
-}
-
-// initKeys gives the machine's own pacman a keyring: a secret key that signs what
-// is trusted, the keys that the keyring packages brought, and those of the
-// Config. The agent that this leaves behind dies with the chamber.
-func (p *pacman) initKeys(ctx context.Context, t *intree.Tree) error {
-	const tool = "/usr/bin/pacman-key"
-	if _, err := t.Stat(tool); err != nil {
-		return nil // no pacman in this root
-	}
-	key := func(args ...string) error {
-		return p.chamber.run(ctx, program{path: tool, args: args, chroot: p.chamber.root})
-	}
-	if err := key("--init"); err != nil {
-		return err
-	}
-	if _, err := t.Stat("/usr/share/pacman/keyrings"); err == nil {
-		if err := key("--populate"); err != nil {
-			return err
-		}
-	}
-	if len(p.config.Keys) > 0 {
-		ring, err := readKeys(p.config.Keys...)
-		if err != nil {
-			return err
-		}
-		if err := key("--add", workDir+"/keys.gpg"); err != nil {
-			return err
-		}
-		if err := key(append([]string{"--lsign-key"}, ring.fingerprints...)...); err != nil {
-			return err
-		}
-	}
-	return removeSockets(t)
-}
-
-// removeSockets drops what the agents listened on.
-func removeSockets(t *intree.Tree) error {
-	var errs []error
-	for _, name := range []string{"S.gpg-agent", "S.gpg-agent.browser", "S.gpg-agent.extra", "S.gpg-agent.ssh", "S.scdaemon", "S.keyboxd", "S.dirmngr"} {
-		errs = append(errs, ignoreMissing(t.Remove("/etc/pacman.d/gnupg/"+name)))
-	}
-	return errors.Join(errs...)
 }
