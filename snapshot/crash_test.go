@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -69,7 +70,7 @@ type bench struct {
 
 // benches are all drivers, each on a file system of the test's own.
 func benches(t *testing.T) []bench {
-	return []bench{{Btrfs(), newPool(t, 512<<20).Dir()}}
+	return []bench{{Btrfs(), newPool(t, 512<<20).Dir()}, {Copy(), t.TempDir()}}
 }
 
 // furnish makes a store that has something of everything, from nothing.
@@ -128,7 +129,7 @@ func outcomes(t *testing.T, b bench, op string) (before, after map[string][]stri
 	t.Helper()
 	s := furnish(t, b, op+"-undisturbed")
 	before = describe(t, s)
-	ctx := withProbe(t.Context(), func(string, bool) error { points++; return nil })
+	ctx := withSerialProbe(t.Context(), func() error { points++; return nil })
 	if err := operations[op](ctx, s); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +206,7 @@ func operateAndDie(dir, op, point string) error {
 	if err != nil {
 		return err
 	}
-	ctx := withProbe(context.Background(), func(string, bool) error {
+	ctx := withSerialProbe(context.Background(), func() error {
 		if n == 0 {
 			die()
 		}
@@ -262,11 +263,21 @@ func testFault(t *testing.T, once bool) {
 
 // failAt makes the n-th point fail, once or with all that follow.
 func failAt(ctx context.Context, n int, once bool, err error) context.Context {
-	return withProbe(ctx, func(string, bool) error {
+	return withSerialProbe(ctx, func() error {
 		n--
 		if n == -1 || n < -1 && !once {
 			return err
 		}
 		return nil
+	})
+}
+
+// withSerialProbe calls p at each point, and never twice at once.
+func withSerialProbe(ctx context.Context, p func() error) context.Context {
+	var mu sync.Mutex
+	return withProbe(ctx, func(string, bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return p()
 	})
 }

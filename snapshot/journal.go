@@ -146,14 +146,20 @@ func (s *Store) sweep(ctx context.Context) error {
 	return s.sweepWork(ctx)
 }
 
-// sweepWork removes the draft of an intent that was never announced. Whatever else
-// is in the workshops belongs to an intent.
+// sweepWork removes what belongs to no intent: the draft of one that was never
+// announced, and what a driver tried when the store was opened.
 func (s *Store) sweepWork(ctx context.Context) error {
-	draft := s.state("work", "draft")
-	if there, err := present(draft); err != nil || !there {
-		return err
+	for _, name := range []string{"draft", "probe"} {
+		path := s.state("work", name)
+		there, err := present(path)
+		if err == nil && there {
+			err = step(ctx, "sweep "+name, func() error { return os.RemoveAll(path) })
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return step(ctx, "sweep draft", func() error { return os.Remove(draft) })
+	return nil
 }
 
 // settle completes the operation if it was committed, undoes it otherwise, says
