@@ -33,6 +33,13 @@ func TestCopyOnBtrfsConforms(t *testing.T) {
 	})
 }
 
+func TestOverlayConforms(t *testing.T) {
+	t.Parallel()
+	snapshottest.Run(t, func(t *testing.T) *snapshot.Store {
+		return openIn(t, t.TempDir(), snapshot.Overlay())
+	})
+}
+
 func openIn(t *testing.T, dir string, d snapshot.Driver) *snapshot.Store {
 	t.Helper()
 	if os.Geteuid() != 0 {

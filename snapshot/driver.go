@@ -13,7 +13,9 @@ import (
 // A tree is named by an absolute path. It is either writable or frozen. A tree is
 // placed when it is where a volume shows it, and otherwise lies in the store's
 // workshop, on the same file system, out of anyone's sight. The path is where the
-// store keeps the tree; where its files can be read is for View to say.
+// store keeps the tree; where its files can be read is for View to say. A tree is
+// placed at DIR/NAME, and the others lie below DIR/.rig, where the driver may keep what
+// it needs in a directory of its own name.
 //
 // Every method but Swap, Place and Withdraw may be interrupted at any instant by
 // the death of the process, leaving a half-made tree: Remove must then be able
@@ -126,4 +128,4 @@ func because(d Driver, against []error) string {
 }
 
 // builtin are the drivers of this package, best first.
-func builtin() []Driver { return []Driver{Btrfs(), Copy()} }
+func builtin() []Driver { return []Driver{Btrfs(), Overlay(), Copy()} }

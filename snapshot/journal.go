@@ -143,7 +143,10 @@ func (s *Store) sweep(ctx context.Context) error {
 		s.log.InfoContext(ctx, "settled an interrupted operation", "op", op.Op,
 			"volume", op.Volume, "snapshot", op.Snapshot, "completed", committed)
 	}
-	return s.sweepWork(ctx)
+	if err := s.sweepWork(ctx); err != nil || len(entries) == 0 {
+		return err
+	}
+	return s.settleVolumes(ctx)
 }
 
 // sweepWork removes what belongs to no intent: the draft of one that was never
@@ -196,7 +199,7 @@ func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 // clear removes the workshop and every tree in it.
 func (op *operation) clear(ctx context.Context) error {
 	trees := []string{op.work("tree"), op.work("item", "tree")}
-	more, err := filepath.Glob(op.work("record", "snapshots", "*", "tree"))
+	more, err := filepath.Glob(filepath.Join(globEscape(op.work("record", "snapshots")), "*", "tree"))
 	if err != nil {
 		return err
 	}
