@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/internal/intree"
+	"golang.org/x/sync/errgroup"
 )
 
 // Bootstrap makes a bootable Arch Linux root in the directory root, which must
@@ -171,12 +172,12 @@ func (b *builder) populate(ctx context.Context, root string, t *intree.Tree) err
 	if err := p.run(ctx, append([]string{"-Sy", "--"}, b.config.Packages...)...); err != nil {
 		return wrap("install packages", root, err)
 	}
-	b.step("generate locale " + b.config.Locale)
-	if err := setLocale(ctx, ch, t, b.config.Locale); err != nil {
-		return wrap("generate locale", root, err)
-	}
-	b.step("make the machine's pacman keyring")
-	return wrap("make the machine's pacman keyring", root, p.initKeys(ctx, t))
+	b.step("generate locale " + b.config.Locale + " and the machine's pacman keyring")
+	// Both spend a second on one processor each.
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return wrap("generate locale", root, setLocale(ctx, ch, t, b.config.Locale)) })
+	tasks.Go(func() error { return wrap("make the machine's pacman keyring", root, p.initKeys(ctx, t)) })
+	return tasks.Wait()
 }
 
 // settle writes what needs no program.

@@ -234,10 +234,9 @@ func (c *chamber) close() {
 
 // A program is what is run in a chamber.
 type program struct {
-	path   string // absolute in the root if inRoot, else looked up on the host
+	path   string // absolute if chroot is set, else looked up on the host
 	args   []string
-	inRoot bool
-	stdin  io.Reader
+	chroot string       // directory that is the program's root, empty for the host's
 	line   func(string) // called for each line printed, may be nil
 }
 
@@ -258,11 +257,8 @@ func (c *chamber) run(ctx context.Context, p program) error {
 	cmd := exec.CommandContext(ctx, p.path, p.args...)
 	cmd.Env = environment()
 	cmd.Dir = "/"
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.stdin, out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if p.inRoot {
-		cmd.SysProcAttr.Chroot = c.root
-	}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Chroot: p.chroot}
 	cmd.Cancel = c.init.Process.Kill
 	if err := c.do(cmd.Start); err != nil {
 		return fmt.Errorf("start %s: %w", p.path, err)

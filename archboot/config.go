@@ -61,6 +61,8 @@ type Config struct {
 	// Files are written at the end, over whatever the packages brought.
 	Files []File
 
+	// Source is how to come by a pacman, by default the host's.
+	Source Source `json:"-"`
 	// CacheDir keeps packages from one bootstrap to the next and may be shared
 	// by several at once. Empty keeps none.
 	CacheDir string `json:"-"`

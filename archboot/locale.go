@@ -51,7 +51,7 @@ func generateLocale(ctx context.Context, c *chamber, t *intree.Tree, locale stri
 	}
 	for _, tool := range []string{"/usr/bin/locale-gen", "/usr/sbin/locale-gen"} {
 		if _, err := t.Stat(tool); err == nil {
-			return c.run(ctx, program{path: tool, inRoot: true})
+			return c.run(ctx, program{path: tool, chroot: c.root})
 		}
 	}
 	return missing("program", "locale-gen", nil)

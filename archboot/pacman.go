@@ -105,7 +105,7 @@ func (p *pacman) initKeys(ctx context.Context, t *intree.Tree) error {
 		return nil // no pacman in this root
 	}
 	key := func(args ...string) error {
-		return p.chamber.run(ctx, program{path: tool, args: args, inRoot: true})
+		return p.chamber.run(ctx, program{path: tool, args: args, chroot: p.chamber.root})
 	}
 	if err := key("--init"); err != nil {
 		return err

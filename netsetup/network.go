@@ -25,6 +25,12 @@ type Network struct {
 	// is dropped instead.
 	Masquerade bool
 
+	// Forwards are ports of the host that lead to a machine.
+	Forwards []Forward
+
+	// Isolation keeps machines, host and outside apart.
+	Isolation Isolation
+
 	// MTU of the bridge in bytes; 0 leaves it to the kernel (1500, or the
 	// least MTU of the ports).
 	MTU int
@@ -44,6 +50,14 @@ func (n Network) Validate() error {
 		for _, q := range n.Prefixes[:i] {
 			if p.IsValid() && q.IsValid() && p.Overlaps(q) {
 				faults = append(faults, invalid("prefixes %v and %v overlap", q, p))
+			}
+		}
+	}
+	for i, f := range n.Forwards {
+		faults = append(faults, n.checkForward(f))
+		for _, g := range n.Forwards[:i] {
+			if sameListen(f, g) {
+				faults = append(faults, invalid("forwards %v and %v compete for a port", g, f))
 			}
 		}
 	}

@@ -102,7 +102,7 @@ func unmaking(objects []Object) Changes {
 	for _, o := range objects {
 		switch o := o.(type) {
 		case Chain:
-			chains[chainID{o.Family, o.Table, o.Name}] = true
+			chains[o.id()] = true
 		case Bridge:
 			links[o.Name] = true
 		}

@@ -3,19 +3,9 @@ package netsetup
 import (
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 )
-
-// hostChains are the chains of the host's that our rules may stand in.
-var hostChains = []struct{ table, chain string }{
-	{"nat", "PREROUTING"}, {"nat", "OUTPUT"}, {"nat", "POSTROUTING"},
-	{"filter", "INPUT"}, {"filter", "FORWARD"}, {"filter", dockerUser},
-}
-
-// ourHooks are the chains of ours that there may be, by table.
-var ourHooks = []struct{ table, hook string }{
-	{"nat", "POST"}, {"filter", "FWD"},
-}
 
 // salvage finds what belongs to a network by the marks that links and rules
 // bear, and lists how to destroy it.
@@ -43,26 +33,27 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 
 func (v *view) salvageRules(bridge string, f Family) (Changes, error) {
 	var changes Changes
-	for _, c := range hostChains {
-		have, err := v.chain(chainID{f, c.table, c.chain})
+	for _, c := range hooks {
+		have, err := v.chain(chainID{f, c.table, c.host})
 		if err != nil {
 			return nil, err
 		}
 		for _, text := range have.rules {
 			if strings.Contains(text, `--comment "rig `+bridge+`: `) {
-				r := Rule{Family: f, Table: c.table, Chain: c.chain, Place: 1, Spec: splitRule(text)}
+				r := Rule{Family: f, Table: c.table, Chain: c.host, Place: 1, Spec: splitRule(text)}
 				changes = append(changes, Change{Delete, r})
 			}
 		}
 	}
-	for _, c := range ourHooks {
-		name := chainName(bridge, c.hook)
-		have, err := v.chain(chainID{f, c.table, name})
+	for _, c := range hooks {
+		id := chainID{f, c.table, chainName(bridge, c.name)}
+		have, err := v.chain(id)
 		if err != nil {
 			return nil, err
 		}
-		if have.exists {
-			changes = append(changes, Change{Delete, Chain{f, c.table, name}})
+		ours := Change{Delete, Chain{f, c.table, id.name}}
+		if have.exists && !slices.Contains(changes, ours) {
+			changes = append(changes, ours)
 		}
 	}
 	return changes, nil

@@ -12,14 +12,15 @@ import (
 func (n Network) wanted(v *view) ([]Object, error) {
 	var list []Object
 	families := n.families()
-	if n.Masquerade {
-		for _, f := range families {
-			docker, err := v.chain(chainID{f, "filter", dockerUser})
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, n.masquerade(f, docker.exists)...)
+	for _, f := range families {
+		if !n.ruled(f) {
+			continue
 		}
+		docker, err := v.hasDocker(f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n.rules(f, docker)...)
 	}
 	list = append(list, newBridge(n.Bridge, n.MTU))
 	if !n.has(IPv6) && hostHasIPv6() {
@@ -29,12 +30,20 @@ func (n Network) wanted(v *view) ([]Object, error) {
 	for _, p := range n.Prefixes {
 		list = append(list, Address{Link: n.Bridge, Prefix: p})
 	}
-	if n.Masquerade {
-		for _, f := range families {
+	if n.fromLoopback() {
+		list = append(list, Sysctl{Key: "net/ipv4/conf/" + n.Bridge + "/route_localnet", Value: "1"})
+	}
+	for _, f := range families {
+		if n.routed(f) {
 			list = append(list, Forwarding{Family: f})
 		}
 	}
 	return append(list, Up{n.Bridge}), nil
+}
+
+// ruled reports whether n needs rules of a family, and so iptables.
+func (n Network) ruled(f Family) bool {
+	return n.routed(f) || n.Isolation.Host || n.Isolation.Outside
 }
 
 // families returns the families that the prefixes are of.

@@ -73,6 +73,9 @@ func (s *Store) do(ctx context.Context, in intent, check func() error, run func(
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	committed, settleErr := op.settle(cleanup)
+	if settleErr != nil { // once more: what failed for lack of space may have found some
+		committed, settleErr = op.settle(cleanup)
+	}
 	if committed && err != nil {
 		s.log.WarnContext(ctx, "operation completed late", "op", in.Op, "volume", in.Volume, "err", err)
 		err = nil
@@ -174,13 +177,14 @@ func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 	if committed, err = decide(op, ctx); err != nil {
 		return false, err
 	}
-	if err := op.clear(ctx); err != nil {
-		op.store.log.WarnContext(ctx, "left for the next sweep", "dir", op.work(), "err", err)
-		return committed, nil
+	err = op.clear(ctx)
+	if err == nil {
+		err = step(ctx, "drop intent", func() error { return os.Remove(op.store.state("journal", op.id)) })
 	}
-	return committed, step(ctx, "drop intent", func() error {
-		return os.Remove(op.store.state("journal", op.id))
-	})
+	if err != nil {
+		op.store.log.WarnContext(ctx, "left for the next sweep", "dir", op.work(), "err", err)
+	}
+	return committed, nil
 }
 
 // clear removes the workshop and every tree in it.

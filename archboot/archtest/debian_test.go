@@ -15,7 +15,7 @@ func TestDebianMirror(t *testing.T) {
 	t.Parallel()
 	for _, suite := range []archtest.Suite{archtest.Trixie, archtest.Bookworm, archtest.Sid} {
 		t.Run(string(suite), func(t *testing.T) {
-			need(t, "mmdebstrap", "pacman", "pacman-key", "pacstrap", "systemd-nspawn", "nsenter")
+			need(t, "mmdebstrap", "ip", "pacman", "pacman-key", "pacstrap", "systemd-nspawn", "nsenter")
 			m := debianMirror(t, archtest.Options{Suite: suite, AddOns: []string{"nginx", "bind"}})
 			root := install(t, m)
 			machine := boot(t, root)
@@ -34,7 +34,10 @@ func TestDebianMirror(t *testing.T) {
 func install(t *testing.T, m *archtest.Mirror) string {
 	t.Helper()
 	h := newHost(t, m)
-	mustRun(t, "pacstrap", "-c", "-G", "-M", "-C", h.conf, h.root, "base", "openssh", "vim", "bind-tools", "rxvt-unicode-terminfo")
+	if _, err := h.run(t, "pacstrap", "-c", "-G", "-M", "-C", h.conf, h.root,
+		"base", "openssh", "vim", "bind-tools", "rxvt-unicode-terminfo"); err != nil {
+		t.Fatal(err)
+	}
 	out, err := h.pacman(t, "-Qkk")
 	if err != nil {
 		t.Errorf("the fresh root differs from its packages: %v", altered(out))

@@ -3,6 +3,7 @@ package archtest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,9 @@ import (
 	"github.com/prologin/rig/archboot/archtest/internal/pgp"
 )
 
+// keyName is the user name of every mirror's key.
+const keyName = "archtest mirror"
+
 // Mirror is a running mirror. Its methods may be called concurrently.
 type Mirror struct {
 	// URL is http://HOST:PORT, without a slash at the end. Repositories are at
@@ -23,7 +27,8 @@ type Mirror struct {
 	opts         Options
 	key          *pgp.Key
 	public       []byte
-	dir          string // temporary; holds the key file and the synthetic packages
+	signed       time.Time // the date of the signatures that are made at the start
+	dir          string    // temporary; holds the key file and the synthetic packages
 	repositories []string
 	site         *site
 	server       *http.Server
@@ -44,7 +49,7 @@ func Start(ctx context.Context, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, wrap("start", o.Suite, err)
 	}
-	m := &Mirror{opts: o, site: newSite(o.Logger)}
+	m := &Mirror{opts: o, site: newSite(o.Logger), signed: time.Now()}
 	if err := m.start(ctx); err != nil {
 		return nil, wrap("start", o.Suite, errors.Join(err, m.Close()))
 	}
@@ -59,7 +64,10 @@ func (m *Mirror) start(ctx context.Context) error {
 	if err := m.addSynthetic(ctx); err != nil {
 		return err
 	}
-	m.server = &http.Server{Handler: m.site, ReadHeaderTimeout: 10 * time.Second}
+	m.server = &http.Server{
+		Handler: m.site, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(m.opts.Logger.Handler(), slog.LevelWarn),
+	}
 	url, err := m.listen(ctx, m.opts.Listen, m.opts.Netns)
 	if err != nil {
 		return err
@@ -76,7 +84,7 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 		return err
 	}
 	if m.opts.Suite == Synthetic {
-		if m.key, err = pgp.New("archtest mirror", time.Now().Add(-24*time.Hour), 0); err != nil {
+		if m.key, err = m.newKey(); err != nil {
 			return err
 		}
 	} else {
@@ -102,6 +110,16 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 	return os.WriteFile(m.PublicKeyFile(), m.public, 0o644)
 }
 
+// newKey makes the key of a synthetic mirror, and sets the time of its signatures.
+func (m *Mirror) newKey() (*pgp.Key, error) {
+	yesterday := time.Now().Add(-24 * time.Hour)
+	if m.opts.ExpiredKey {
+		m.signed = yesterday.Add(time.Minute)
+		return pgp.New(keyName, yesterday, time.Hour)
+	}
+	return pgp.New(keyName, yesterday, 0)
+}
+
 // build makes sure that the entry is in the cache.
 func (m *Mirror) build(ctx context.Context, e entry, p *progress) error {
 	waiting := func() {
@@ -122,7 +140,7 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 	}
 	name := m.opts.Repository
 	www := filepath.Join(m.dir, wwwDir)
-	w := &repoWriter{key: m.key, now: time.Now(), report: func(Event) {}, total: len(m.opts.Packages)}
+	w := &repoWriter{key: m.key, now: m.signed, report: func(Event) {}, total: len(m.opts.Packages)}
 	if _, err := w.write(ctx, www, name, m.opts.Packages); err != nil {
 		return err
 	}

@@ -40,6 +40,10 @@ type Options struct {
 	Packages   []alpm.Package
 	Repository string // default "test"
 
+	// ExpiredKey makes the key of a synthetic mirror one that has expired since it
+	// signed the packages.
+	ExpiredKey bool
+
 	// Listen is the address to serve on; default "127.0.0.1:0", a free port.
 	Listen string
 	// Netns is the path of a network namespace to listen in, such as
@@ -78,6 +82,9 @@ func (o Options) Validate() error {
 		} else if !slices.Contains(AddOns(), name) {
 			fault("add-on %q: have %s", name, strings.Join(AddOns(), ", "))
 		}
+	}
+	if o.ExpiredKey && o.Suite != Synthetic {
+		fault("only a synthetic mirror can have an expired key")
 	}
 	if name := o.Repository; name == "core" || name == "extra" || strings.ContainsAny(name, "/[] \n") || strings.HasPrefix(name, ".") {
 		fault("repository name %q", name)

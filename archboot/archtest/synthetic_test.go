@@ -39,7 +39,7 @@ func greeter() []alpm.Package {
 
 func TestSynthetic(t *testing.T) {
 	t.Parallel()
-	need(t, "pacman", "pacman-key")
+	need(t, "pacman", "pacman-key", "ip")
 	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	h := newHost(t, m)
 	if out, err := h.pacman(t, "-Sy", "greeter"); err != nil {
@@ -71,18 +71,11 @@ func TestSynthetic(t *testing.T) {
 
 func TestSyntheticIsRefusedWithoutItsKey(t *testing.T) {
 	t.Parallel()
-	need(t, "pacman", "pacman-key")
+	need(t, "pacman", "pacman-key", "ip")
 	other := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	h := newHost(t, other)
-	conf, err := os.ReadFile(h.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf = []byte(strings.ReplaceAll(string(conf), other.URL, m.URL))
-	if err := os.WriteFile(h.conf, conf, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	h.use(t, m)
 	if out, err := h.pacman(t, "-Sy", "greeter"); err == nil {
 		t.Errorf("pacman took packages that an unknown key signed:\n%s", out)
 	}
