@@ -69,7 +69,7 @@ func (m *Machine) spawn(config *Config, g cgroup) (*exec.Cmd, error) {
 		Dir: "/", Stdin: h.null, Stdout: console, Stderr: console,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(place.Fd())},
 	}
-	box := &sandbox{netns: h.options.Netns, unified: isUnified(h.mount), stateDir: m.dir}
+	box := &sandbox{netns: h.options.Netns, stateDir: m.dir}
 	err = onOwnThread(func() error {
 		if err := box.enter(); err != nil {
 			return err
@@ -130,6 +130,8 @@ func (m *Machine) notified(b *boot, n notification) {
 		l, err := newLeader(n.leader, m.cgroup())
 		if err != nil {
 			m.host.log.Debug("machine's first process is gone already", "machine", m.Name(), "error", err)
+		} else if err := m.host.setMAC(l, m.config().Network.MAC); err != nil {
+			m.host.log.Warn("cannot set the address of host0", "machine", m.Name(), "error", err)
 		}
 		m.mu.Lock()
 		b.leader = l

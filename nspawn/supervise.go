@@ -88,7 +88,10 @@ func (m *Machine) reboot(status ExitStatus) (*boot, error) {
 	m.host.log.Info("machine reboots", "machine", m.Name())
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
 	defer cancel()
-	if err := m.cgroup().remove(ctx); err != nil {
+	m.mu.Lock()
+	rec := m.record
+	m.mu.Unlock()
+	if err := errors.Join(rec.Cgroup.remove(ctx), m.host.removeLinks(&rec)); err != nil {
 		return nil, err
 	}
 	err := m.saveRecord(func(r *record) { r.Phase, r.Leader, r.Nspawn, r.Reboots = phaseStarting, 0, 0, r.Reboots+1 })
@@ -139,7 +142,7 @@ func (m *Machine) finish(status ExitStatus) {
 func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
 	var errs []error
 	if rec.BootID == bootID() {
-		errs = append(errs, rec.Cgroup.remove(ctx))
+		errs = append(errs, rec.Cgroup.remove(ctx), h.removeLinks(rec))
 	}
 	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), os.RemoveAll(dir))
 	return errors.Join(errs...)
