@@ -127,7 +127,7 @@ func reap(cmd *exec.Cmd) ExitStatus {
 // notified takes in what nspawn or the machine's manager reports.
 func (m *Machine) notified(b *boot, n notification) {
 	if n.leader != 0 && !isClosed(b.known) {
-		l, err := newLeader(n.leader, m.cgroup())
+		l, err := m.host.newLeader(n.leader, m.cgroup())
 		if err != nil {
 			m.host.log.Debug("machine's first process is gone already", "machine", m.Name(), "error", err)
 		} else if err := m.host.setMAC(l, m.config().Network.MAC); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -42,14 +41,6 @@ type boot struct {
 	notify *notifySocket
 
 	known, ready, over chan struct{} // closed as they come true
-}
-
-// leader is the machine's first process and what commands take from it.
-type leader struct {
-	pid      int
-	fd       *pidfd
-	bounding uint64 // its capability bounding set
-	identity bool   // whether its users are those of the host
 }
 
 // ExitStatus says how a machine ended.
@@ -236,27 +227,4 @@ func (b *boot) close() {
 	if b.nspawn != nil {
 		b.nspawn.Close()
 	}
-}
-
-// newLeader refers to a machine's first process, which has to be in its control
-// group: a PID alone proves nothing.
-func newLeader(pid int, g cgroup) (*leader, error) {
-	fd, err := openPidfd(pid)
-	if err != nil {
-		return nil, err
-	}
-	l := &leader{pid: pid, fd: fd}
-	if !inCgroup(pid, g) {
-		err = fmt.Errorf("process %d is not of this machine: %w", pid, os.ErrInvalid)
-	}
-	if err == nil {
-		l.bounding, err = boundingSet(pid)
-	}
-	if err == nil {
-		l.identity, err = identityMapped(pid)
-	}
-	if err != nil {
-		return nil, errors.Join(err, fd.Close())
-	}
-	return l, nil
 }

@@ -184,7 +184,7 @@ func (m *Machine) rejoin() (*boot, error) {
 		return nil, ErrNotFound
 	}
 	b.reap = b.nspawn.status
-	if b.leader, err = newLeader(m.record.Leader, m.record.Cgroup); err != nil {
+	if b.leader, err = m.host.newLeader(m.record.Leader, m.record.Cgroup); err != nil {
 		b.close()
 		return nil, ErrNotFound
 	}
