@@ -15,7 +15,7 @@ import (
 // again meanwhile would find the names taken.
 func (h *Host) removeLinks(rec *record) error {
 	n := &rec.Config.Network
-	if rec.Phase == phaseStarting || !n.hasHost0() && len(n.Extra) == 0 {
+	if rec.Phase == phaseStarting || rec.BootID != bootID() || !n.hasHost0() && len(n.Extra) == 0 {
 		return nil // they might be someone else's, which this machine ran into
 	}
 	return onOwnThread(func() error {

@@ -34,11 +34,12 @@ type Machine struct {
 
 // boot is one life of a machine, from its first process to the end of it.
 type boot struct {
-	nspawn *pidfd
-	child  bool              // whether nspawn is a child of this program
-	reap   func() ExitStatus // gives the status of an nspawn that has ended
-	leader *leader           // nil until known is closed
-	notify *notifySocket
+	nspawn  *pidfd
+	child   bool              // whether nspawn is a child of this program
+	reap    func() ExitStatus // gives the status of an nspawn that has ended
+	leader  *leader           // nil until known is closed
+	notify  *notifySocket     // of the direct launcher
+	release func()            // ends what follows the machine otherwise
 
 	known, ready, over chan struct{} // closed as they come true
 }
@@ -221,10 +222,55 @@ func (b *boot) close() {
 	if b.notify != nil {
 		b.notify.Close()
 	}
+	if b.release != nil {
+		b.release()
+	}
 	if b.leader != nil {
 		b.leader.fd.Close()
 	}
 	if b.nspawn != nil {
 		b.nspawn.Close()
+	}
+}
+
+// notified takes in what nspawn or the machine's manager reports.
+func (m *Machine) notified(b *boot, n notification) {
+	if n.leader != 0 && !isClosed(b.known) {
+		l, err := m.host.newLeader(n.leader, m.cgroup())
+		if err != nil {
+			m.host.log.Debug("machine's first process is gone already", "machine", m.Name(), "error", err)
+		} else if err := m.host.setMAC(l, m.config().Network.MAC); err != nil {
+			m.host.log.Warn("cannot set the address of host0", "machine", m.Name(), "error", err)
+		}
+		m.mu.Lock()
+		b.leader = l
+		m.mu.Unlock()
+		m.advance(phaseRunning, func(r *record) { r.Leader = n.leader })
+		close(b.known)
+	}
+	if n.ready && isClosed(b.known) && !isClosed(b.ready) {
+		m.advance(phaseReady, func(*record) {})
+		close(b.ready)
+	}
+}
+
+// advance writes down how far the machine has come.
+func (m *Machine) advance(p phase, also func(*record)) {
+	err := m.saveRecord(func(r *record) {
+		r.Phase = p
+		also(r)
+	})
+	if err != nil {
+		m.host.log.Warn("cannot record the machine's state", "machine", m.Name(), "error", err)
+	}
+	m.host.log.Info("machine is "+string(p), "machine", m.Name())
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

@@ -109,6 +109,7 @@ func TestNetworks(t *testing.T) {
 		}
 	})
 	t.Run("veth, extra and moved", func(t *testing.T) {
+		host := openHost(t, nspawn.HostOptions{Netns: ns.path, Launcher: nspawn.LauncherDirect})
 		m := boot(t, host, nspawn.Config{Name: "pairs", Network: nspawn.Network{
 			Veth: true, Interfaces: []string{"wan0"}, Extra: []nspawn.Veth{{Host: "lan.host", Machine: "lan0"}},
 		}})
