@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,11 +20,11 @@ import (
 
 // terminal is a terminal with someone in front of it.
 type terminal struct {
-	t             *testing.T
-	person, plug  *os.File // the person's side and the program's
-	mu            sync.Mutex
-	seen          bytes.Buffer
-	before, after *unix.Termios
+	t            *testing.T
+	person, plug *os.File // the person's side and the program's
+	mu           sync.Mutex
+	seen         bytes.Buffer
+	before       *unix.Termios
 }
 
 func newTerminal(t *testing.T) *terminal {
@@ -222,4 +223,19 @@ func (term *terminal) text() string {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	return term.seen.String()
+}
+
+// processes lists the command lines on the whole host that hold a word.
+func processes(t *testing.T, word string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if line, _ := os.ReadFile(file); strings.Contains(string(line), word) {
+			found = append(found, string(line))
+		}
+	}
+	return found
 }
