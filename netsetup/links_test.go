@@ -270,7 +270,11 @@ func TestIsolation(t *testing.T) {
 				{"host to machine", l.host, machineAddr, test.fromHost},
 				{"machine to outside", l.machine, worldAddr, test.away},
 			} {
-				if err := ping(t, path.from, path.to); (err == nil) != path.want {
+				wait := silence
+				if path.want {
+					wait = answerTime
+				}
+				if err := pingFor(t, path.from, path.to, wait); (err == nil) != path.want {
 					t.Errorf("%s: %v, want it to work: %v", path.what, err, path.want)
 				}
 			}
@@ -292,7 +296,7 @@ func TestIsolationIncludesPortsOfOthers(t *testing.T) {
 	l.neighbour(t, "vb-web", "10.0.0.100")
 	l.apply(t, h)
 	checkVerified(t, h, l.network)
-	if err := ping(t, l.machine, "10.0.0.100"); err == nil {
+	if err := pingFor(t, l.machine, "10.0.0.100", silence); err == nil {
 		t.Error("one machine reaches the other")
 	}
 	l.network.Isolation.Machines = false
