@@ -54,7 +54,7 @@ var core = []string{"openssh", "vim", "bind-tools", "rxvt-unicode-terminfo", "cu
 
 // included are the Debian packages that the base tree is made of.
 var included = []string{
-	"systemd", "systemd-sysv", "systemd-timesyncd", "dbus", "libnss-systemd", "libpam-systemd",
+	"systemd", "systemd-sysv", "systemd-timesyncd", "dbus", "libnss-myhostname", "libnss-systemd", "libpam-systemd",
 	"pacman-package-manager", "libarchive-tools", "gnupg", "openssh-server", "openssh-client",
 	"vim-tiny", "bind9-dnsutils", "bind9-host", "iproute2", "iputils-ping", "procps", "psmisc",
 	"less", "locales", "tzdata", "netbase", "ca-certificates", "curl", "xz-utils", "bzip2", "zstd",
@@ -116,7 +116,7 @@ var recipes = map[string]recipe{
 	"pam":             {debs: []string{"libpam0g", "libpam-modules", "libpam-modules-bin"}, owns: []string{"etc/security/opasswd"}, ignore: []string{"pambase"}},
 	"pambase":         {debs: []string{"libpam-runtime"}, owns: []string{"etc/pam.d/*"}, summary: "Base PAM configuration for services"},
 	"systemd": {
-		debs: []string{"systemd", "systemd-timesyncd", "libsystemd-shared", "libnss-systemd", "libpam-systemd", "systemd-cryptsetup"},
+		debs: []string{"systemd", "systemd-timesyncd", "libsystemd-shared", "libnss-myhostname", "libnss-systemd", "libpam-systemd", "systemd-cryptsetup"},
 		owns: []string{"etc/systemd/system/*"},
 		// The accounts of basic.conf are Debian's; Arch's are in filesystem.
 		without: []string{"usr/lib/systemd/system-preset/90-systemd.preset", "usr/lib/sysusers.d/basic.conf"},
