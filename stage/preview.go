@@ -111,7 +111,9 @@ func (st Stage) writeManual(b *strings.Builder, machine string, number int, note
 	for _, r := range remarks {
 		b.WriteString(r + "\n")
 	}
-	b.WriteByte('\n')
+	if len(st.Steps) > 0 {
+		b.WriteByte('\n')
+	}
 	for _, step := range st.Steps {
 		writeLines(b, machine, step.Manual(machine))
 	}
@@ -134,7 +136,10 @@ func writeLines(b *strings.Builder, machine string, lines []Line) {
 		fmt.Fprintf(b, "    %s# %s\n", where, first)
 		if more {
 			for l := range strings.Lines(rest) {
-				b.WriteString("    " + strings.TrimSuffix(l, "\n") + "\n")
+				if l != "\n" {
+					b.WriteString("    ")
+				}
+				b.WriteString(strings.TrimSuffix(l, "\n") + "\n")
 			}
 		}
 	}
