@@ -50,6 +50,15 @@ func TestNeedsAcrossMachines(t *testing.T) {
 		f.wantLog("web", "w1 w2 w3")
 		f.wantLog("gw", "g1 changed other")
 	})
+	t.Run("until tells of others that are further", func(t *testing.T) {
+		f.run(stage.Steering{Until: "gw/g1"})
+		f.wantLog("gw", "g1")
+		f.wantLog("web", "w1 w2 w3")
+		if notes := f.kinds(stage.Note); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2" {
+			t.Errorf("notes %+v", notes)
+		}
+		f.run(stage.Steering{})
+	})
 	t.Run("until leaves others alone", func(t *testing.T) {
 		f.run(stage.Steering{From: "web/w2", Until: "web/w2"}, "web/w2")
 		f.wantLog("gw", "g1 changed")

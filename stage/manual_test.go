@@ -141,7 +141,16 @@ func TestWritePlan(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, b.String())
 		}
 	}
-	// Without targets, nothing is known and nothing is needed.
+	// Without targets, the records tell what was completed.
+	records, err := stage.Open(single("one", "two", "three"), stage.Options{StateDir: f.opts.StateDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := records.Preview(context.Background(), stage.Steering{})
+	if err != nil || decisions[1].Action != "cached" || decisions[2].Action != "run" {
+		t.Errorf("from the records: %+v, %v", decisions, err)
+	}
+	// Nothing else is needed.
 	lab, err := stage.Open(f.plan, stage.Options{StateDir: "/nonexistent"})
 	if err != nil {
 		t.Fatal(err)

@@ -22,8 +22,8 @@ type Decision struct {
 	Key string
 }
 
-// Preview returns what Run would do, changing nothing. It needs no lock and, without
-// targets, no privileges; then it knows of no snapshot and every stage would run.
+// Preview returns what Run would do, changing nothing. It needs no lock. Without
+// targets it needs no privileges either, and takes the lab's records for what is cached.
 func (l *Lab) Preview(ctx context.Context, s Steering) ([]Decision, error) {
 	tracks, err := l.tracks(ctx, s)
 	if err != nil {
