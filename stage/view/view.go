@@ -162,10 +162,13 @@ func detail(e stage.Event, line func(string, ...any) string, p painter) string {
 }
 
 func restoredTo(e stage.Event) string {
-	if e.Stage == "" {
+	switch {
+	case e.Stage != "":
+		return "as after " + e.Stage
+	case strings.HasPrefix(e.Text, "base"):
 		return "the base"
 	}
-	return "as after " + e.Stage
+	return e.Text
 }
 
 func because(why string) string {
