@@ -28,7 +28,7 @@ func TestEveryFaultIsSurvived(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			what, name, _ := strings.Cut(method, " ")
-			for skip := range 6 {
+			for skip := range 5 {
 				f := newFixture(t, single("one", "two", "three"))
 				f.run(stage.Steering{Until: "one"}, "gw/one")
 				faults := &f.machines["gw"].Faults

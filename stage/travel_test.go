@@ -186,7 +186,7 @@ func TestBisect(t *testing.T) {
 	if _, err := f.lab().Run(context.Background(), stage.Steering{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range words {
+	for _, word := range []string{"s0", "s4", "s5", "s11"} {
 		before := f.volumes["gw"].Count("Restore")
 		got, err := f.lab().Bisect(context.Background(), "gw", without{command{word}})
 		if err != nil || got != word {
