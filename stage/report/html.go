@@ -28,7 +28,7 @@ type Page struct {
 // font, no network. It can be used by keyboard and follows the reader's choice of light
 // or dark.
 func (r *Recorder) HTML(w io.Writer, p Page) error {
-	t, err := template.New("page").Funcs(template.FuncMap{"took": human.Duration, "join": strings.Join}).Parse(pageText)
+	t, err := template.New("page").Funcs(template.FuncMap{"took": human.Duration, "join": strings.Join, "meaning": meaning}).Parse(pageText)
 	if err != nil {
 		return err
 	}
