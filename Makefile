@@ -40,6 +40,12 @@ lint: ## gofmt, go vet, staticcheck
 torture: needs ## kill and soak tests, all of them: takes long
 	RIG_TORTURE=1 $(GO) test -timeout 60m $(ROOT) -v -run 'Kill|Crash|Torture|Soak|Escape' ./... | grep -v '^=== '
 
+BENCH = $(GO) test -run '^$$' -bench . -timeout 60m
+bench: bin/testhost ## measure beside the tools one would use instead; prints "ratio NAME OURS THEIRS THEIRS/OURS"
+	@$(GO) run ./internal/cmd/needs -bench
+	@{ CGO_ENABLED=0 $(TESTHOST) with $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; \
+	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./examples/gw; } | grep -E '^(ratio|figure|slope|FAIL|---|panic)'
+
 fuzz: ## each fuzzer for FUZZTIME (10s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
@@ -48,7 +54,7 @@ fuzz: ## each fuzzer for FUZZTIME (10s)
 		done; done
 
 needs: ## install the system packages that the tests need
-	@$(GO) run ./internal/cmd/needs $(if $(BENCH),-bench)
+	@$(GO) run ./internal/cmd/needs 
 
 bin/gw: FORCE
 	@$(GO) build -trimpath -o $@ ./examples/gw
@@ -65,4 +71,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help gw test test-here test-host lint torture fuzz needs clean distclean
+.PHONY: FORCE help gw test test-here test-host lint torture bench fuzz needs clean distclean
