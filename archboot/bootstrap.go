@@ -190,7 +190,7 @@ func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tr
 	ch := p.chamber
 	defer ch.close()
 	b.step("install packages")
-	if err := p.run(ctx, append([]string{"-Sy", "--"}, b.config.Packages...)...); err != nil {
+	if err := p.install(ctx, b.config.Packages); err != nil {
 		return wrap("install packages", root, err)
 	}
 	b.step("generate locale " + b.config.Locale + " and the machine's pacman keyring")
