@@ -25,7 +25,8 @@
 // to do, makes new trees out of sight, shows or hides them by one rename, and removes
 // what is out of sight. A process that is killed at any instant leaves the old state
 // or the new one; the next operation, of any process, sweeps up the rest. An operation
-// that fails, for lack of space for instance, has changed nothing.
+// that fails, for lack of space for instance, has changed nothing. A power cut may take
+// back the operations of the last seconds, each as a whole and in order.
 //
 // What a tree stands on decides the [Driver]. [Open] probes and says which it chose
 // and why in [Store.Reason]; what a driver cannot promise is in its [Capabilities],

@@ -103,3 +103,22 @@ func copyXattrs(to, from xattrSet) error {
 	}
 	return nil
 }
+
+// all returns the attributes by name.
+func (x xattrSet) all() (map[string]string, error) {
+	names, err := x.names()
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	values := make(map[string]string, len(names))
+	for _, name := range names {
+		value, ok, err := x.value(name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			values[name] = string(value)
+		}
+	}
+	return values, nil
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prologin/rig/snapshot"
 )
@@ -42,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) *snapshot.Store) {
 		{"Busy", checkBusy},
 		{"Reopen", checkReopen},
 		{"Cancelled", checkCancelled},
+		{"Diff", checkDiff},
 		{"Many", checkMany},
 		{"NothingLeft", checkNothingLeft},
 	} {
@@ -469,6 +471,59 @@ func checkCancelled(t *testing.T, s *snapshot.Store) {
 	}
 	same(t, want, Describe(t, v.Path()))
 	same(t, []string{"a"}, names(t, v))
+}
+
+func checkDiff(t *testing.T, s *snapshot.Store) {
+	v := create(t, s, "gw")
+	Furnish(t, v.Path())
+	take(t, v, "a", snapshot.Metadata{})
+	at := func(name string) string { return filepath.Join(v.Path(), name) }
+	same(t, nil, diff(t, v, "a", ""))
+	write(t, v, "new/file", "1")
+	write(t, v, "empty", "not any more")
+	write(t, v, "dir/sub/deep", strings.Repeat("0123456789abcdeF", 1<<14)) // of the same size
+	for _, err := range []error{
+		os.Remove(at("pipe")),
+		os.Mkdir(at("pipe"), 0o755),
+		os.RemoveAll(at("var")),
+		os.Chmod(at("socket"), 0o700),
+		os.Chmod(at("dir"), 0o700),
+		os.Remove(at("link")),
+		os.Symlink("elsewhere", at("link")),
+		os.Chtimes(at("sparse"), time.Now(), time.Now()), // no change
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, v, "b", snapshot.Metadata{})
+	want := []string{
+		"attributes dir", "content dir/sub/deep", "content empty", "content link", "added new", "added new/file",
+		"removed pipe", "added pipe", "attributes socket", "removed var", "removed var/lib", "removed var/lib/empty",
+	}
+	same(t, want, diff(t, v, "a", "b"))
+	same(t, want, diff(t, v, "a", ""))
+	same(t, nil, diff(t, v, "b", "b"))
+	restore(t, v, "a")
+	same(t, nil, diff(t, v, "a", ""))
+	if got := diff(t, v, "b", "a"); len(got) != len(want) {
+		t.Errorf("back: %v", got)
+	}
+	for _, err := range v.Diff(t.Context(), "a", "missing") {
+		is(t, err, snapshot.ErrNotFound)
+	}
+}
+
+func diff(t *testing.T, v *snapshot.Volume, from, to string) []string {
+	t.Helper()
+	var list []string
+	for c, err := range v.Diff(t.Context(), from, to) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, string(c.Kind)+" "+c.Path)
+	}
+	return list
 }
 
 // checkMany: more snapshots than any stack of layers can have.
