@@ -59,8 +59,8 @@ type Driver interface {
 	// Identity names the tree at path for as long as it exists, wherever it
 	// is moved.
 	Identity(path string) (string, error)
-	// View returns a directory where the files of a tree can be read. It is
-	// valid until release is called.
+	// View returns a directory where the files of a tree can be read, and written
+	// if the tree is writable. It is valid until release is called.
 	View(ctx context.Context, path string) (dir string, release func() error, err error)
 }
 

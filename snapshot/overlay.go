@@ -77,15 +77,23 @@ func (d overlayDriver) Freeze(ctx context.Context, dst, src string) error {
 	if err != nil {
 		return err
 	}
+	if stackOf(src) == src { // is not placed: nobody can be there
+		return d.freeze(ctx, dst, src, s, func(context.Context, string) error { return nil })
+	}
 	if used, err := d.suspend(src); err != nil {
 		return err
 	} else if used {
 		return l.freezeCopy(ctx, dst, src, s)
 	}
+	return d.freeze(ctx, dst, src, s, d.Settle)
+}
+
+func (overlayDriver) freeze(ctx context.Context, dst, src string, s stack, settle func(context.Context, string) error) (err error) {
+	l := layersOf(src)
 	frozen := stack{lower: append([]string{s.upper}, s.lower...)}
 	if len(frozen.lower) >= maxLayers {
 		if frozen, err = l.collapse(ctx, frozen); err != nil {
-			return errors.Join(err, d.Settle(ctx, src))
+			return errors.Join(err, settle(ctx, src))
 		}
 	}
 	next := stack{newLayer(), frozen.lower}
@@ -96,7 +104,7 @@ func (d overlayDriver) Freeze(ctx context.Context, dst, src string) error {
 	if err == nil {
 		err = replaceStack(ctx, stackOf(src), next)
 	}
-	return errors.Join(err, d.Settle(ctx, src))
+	return errors.Join(err, settle(ctx, src))
 }
 
 // suspend unmounts a tree so that nobody can write to what is about to be frozen, or
@@ -246,13 +254,13 @@ func (overlayDriver) Identity(path string) (string, error) {
 	return s.upper, nil
 }
 
-// View mounts a frozen stack where nobody looks.
+// View mounts a stack that is not placed where nobody looks.
 func (overlayDriver) View(_ context.Context, path string) (string, func() error, error) {
 	s, err := readStack(stackOf(path))
 	if err != nil {
 		return "", nil, err
 	}
-	if s.upper != "" {
+	if stackOf(path) != path {
 		return path, func() error { return nil }, nil
 	}
 	return layersOf(path).view(s)

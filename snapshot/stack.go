@@ -53,7 +53,7 @@ func writeStack(ctx context.Context, path string, s stack) error {
 // replaceStack writes s in place of the stack at path. The draft that a crash leaves is
 // taken over by the next call, and removed by sweep.
 func replaceStack(ctx context.Context, path string, s stack) error {
-	draft := filepath.Join(filepath.Dir(filepath.Dir(path)), "draft")
+	draft := filepath.Join(stateOf(path), "overlay", "draft")
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -83,27 +83,6 @@ func grown(get func([]byte) (int, error)) ([]byte, error) {
 	}
 }
 
-// copyXattrs gives to all attributes of from.
-func copyXattrs(to, from xattrSet) error {
-	names, err := from.names()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		value, ok, err := from.value(name)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		if err := to.set(name, value); err != nil {
-			return &os.PathError{Op: "setxattr " + name, Path: to.path, Err: err}
-		}
-	}
-	return nil
-}
-
 // all returns the attributes by name.
 func (x xattrSet) all() (map[string]string, error) {
 	names, err := x.names()
@@ -121,4 +100,13 @@ func (x xattrSet) all() (map[string]string, error) {
 		}
 	}
 	return values, nil
+}
+
+func (x xattrSet) setAll(attrs map[string]string) error {
+	for name, value := range attrs {
+		if err := x.set(name, []byte(value)); err != nil {
+			return &os.PathError{Op: "setxattr " + name, Path: x.path, Err: err}
+		}
+	}
+	return nil
 }
