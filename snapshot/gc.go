@@ -3,9 +3,8 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"os"
-	"slices"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Keep says which of a volume's snapshots [Volume.GC] leaves. A snapshot is left if any
@@ -18,6 +17,9 @@ type Keep struct {
 	Label string
 	// Func, if given, pins the snapshots for which it returns true.
 	Func func(Snapshot) bool
+	// MinFree, unless 0, deletes no more than it takes for the file system to have
+	// that many bytes free, and waits for them after each deletion.
+	MinFree int64
 	// Wait returns only when the driver has given the space back. Btrfs does so in
 	// the background, some seconds later.
 	Wait bool
@@ -40,6 +42,9 @@ func (v *Volume) gc(ctx context.Context, keep Keep) (deleted []Snapshot, err err
 		if len(list)-i <= keep.Last || keep.pins(s) || s.Name == v.base() {
 			continue
 		}
+		if enough, err := v.store.hasFree(keep.MinFree); enough || err != nil {
+			return deleted, err
+		}
 		err := v.DeleteSnapshot(ctx, s.Name)
 		if errors.Is(err, ErrNotFound) {
 			continue // somebody else has
@@ -48,6 +53,11 @@ func (v *Volume) gc(ctx context.Context, keep Keep) (deleted []Snapshot, err err
 			return deleted, err
 		}
 		deleted = append(deleted, s)
+		if keep.MinFree > 0 {
+			if err := v.store.Reclaim(ctx); err != nil {
+				return deleted, err
+			}
+		}
 	}
 	if keep.Wait {
 		return deleted, v.store.Reclaim(ctx)
@@ -58,6 +68,22 @@ func (v *Volume) gc(ctx context.Context, keep Keep) (deleted []Snapshot, err err
 func (k Keep) pins(s Snapshot) bool {
 	_, labelled := s.Labels[k.Label]
 	return k.Label != "" && labelled || k.Func != nil && k.Func(s)
+}
+
+// hasFree reports whether the file system has that many bytes free, unless 0.
+func (s *Store) hasFree(bytes int64) (bool, error) {
+	if bytes == 0 {
+		return false, nil
+	}
+	free, err := freeSpace(s.dir)
+	return free >= bytes, err
+}
+
+// freeSpace is what an unprivileged user may still write, in bytes.
+func freeSpace(dir string) (int64, error) {
+	var st unix.Statfs_t
+	err := unix.Statfs(dir, &st)
+	return int64(st.Bavail) * st.Bsize, err
 }
 
 // A reclaimer is a driver that gives space back in the background.
