@@ -1,0 +1,121 @@
+package archtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prologin/rig/archboot/archtest/internal/debian"
+	"golang.org/x/sys/unix"
+)
+
+// entry is a built mirror in the cache directory: DIR/NAME when it is whole,
+// DIR/NAME.tmp-* while it is made, DIR/NAME.lock for the one that makes it.
+type entry struct {
+	dir, name string
+}
+
+// layout changes with what this package puts into an entry.
+const layout = "2"
+
+// cacheEntry names the mirror after all that decides its content, except for the
+// state of the Debian archive: a cached mirror is used for as long as it is kept.
+func cacheEntry(o Options) entry {
+	addOns := slices.Sorted(slices.Values(o.AddOns))
+	addOns = slices.Compact(addOns)
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		layout, debian.Version(), string(o.Suite), strings.Join(addOns, ","), o.DebianMirror,
+	}, "\n")))
+	return entry{dir: o.CacheDir, name: fmt.Sprintf("mirror-%s-%x", o.Suite, sum[:6])}
+}
+
+func (e entry) path() string { return filepath.Join(e.dir, e.name) }
+
+// exists reports whether the mirror is there. It is renamed into place when it is
+// whole, so nothing else has to be looked at.
+func (e entry) exists() bool {
+	_, err := os.Stat(e.path())
+	return err == nil
+}
+
+// lock waits for the exclusive right to build the entry. It calls waiting once if
+// another process has it.
+func (e entry) lock(ctx context.Context, waiting func()) (unlock func(), err error) {
+	if err := os.MkdirAll(e.dir, 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(e.path()+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// flock(2) cannot be interrupted by a context, hence the ticker.
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { file.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			file.Close()
+			return nil, &fs.PathError{Op: "flock", Path: file.Name(), Err: err}
+		}
+		if first {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			file.Close()
+			return nil, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// sweep removes what a killed build left. Only the holder of the lock may call it.
+func (e entry) sweep() error {
+	leftovers, err := filepath.Glob(e.path() + ".tmp-*")
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, dir := range leftovers {
+		faults = append(faults, os.RemoveAll(dir))
+	}
+	return errors.Join(faults...)
+}
+
+// ensure builds the entry unless it is there. make is given an empty directory and
+// leaves in its subdirectory "mirror" what the entry becomes; the rest is removed.
+func (e entry) ensure(ctx context.Context, waiting func(), make func(dir string) error) error {
+	if e.exists() {
+		return nil
+	}
+	unlock, err := e.lock(ctx, waiting)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := e.sweep(); err != nil {
+		return fmt.Errorf("remove what an interrupted build left: %w", err)
+	}
+	if e.exists() {
+		return nil
+	}
+	dir, err := os.MkdirTemp(e.dir, e.name+".tmp-")
+	if err != nil {
+		return err
+	}
+	err = make(dir)
+	if err == nil {
+		err = os.Rename(filepath.Join(dir, "mirror"), e.path())
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}

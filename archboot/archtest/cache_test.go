@@ -1,0 +1,222 @@
+package archtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// fill makes an entry with one file.
+func fill(dir string) error {
+	mirror := filepath.Join(dir, "mirror")
+	if err := os.Mkdir(mirror, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(mirror, "file"), []byte("content"), 0o644)
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+func TestEnsureBuildsOnce(t *testing.T) {
+	t.Parallel()
+	e := entry{dir: filepath.Join(t.TempDir(), "new"), name: "mirror"}
+	var built atomic.Int32
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			err := e.ensure(t.Context(), func() {}, func(dir string) error {
+				built.Add(1)
+				return fill(dir)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(filepath.Join(e.path(), "file")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n := built.Load(); n != 1 {
+		t.Errorf("built %d times", n)
+	}
+}
+
+func TestEnsureFails(t *testing.T) {
+	t.Parallel()
+	e := entry{dir: t.TempDir(), name: "mirror"}
+	fault := errors.New("no")
+	err := e.ensure(t.Context(), func() {}, func(dir string) error {
+		if err := fill(dir); err != nil {
+			return err
+		}
+		return fault
+	})
+	if !errors.Is(err, fault) {
+		t.Errorf("got %v, want %v", err, fault)
+	}
+	if left := names(t, e.dir); len(left) != 1 || left[0] != "mirror.lock" {
+		t.Errorf("a failed build left %q", left)
+	}
+}
+
+func TestEnsureSweeps(t *testing.T) {
+	t.Parallel()
+	e := entry{dir: t.TempDir(), name: "mirror"}
+	if err := os.MkdirAll(filepath.Join(e.path()+".tmp-1", "mirror"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(e.dir, "other.tmp-1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.ensure(t.Context(), func() {}, fill); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(names(t, e.dir), " "), "mirror mirror.lock other.tmp-1"; got != want {
+		t.Errorf("directory has %q, want %q", got, want)
+	}
+}
+
+func TestEnsureWaits(t *testing.T) {
+	t.Parallel()
+	e := entry{dir: t.TempDir(), name: "mirror"}
+	unlock, err := e.lock(t.Context(), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	tired := errors.New("tired of waiting")
+	err = e.ensure(ctx, func() { cancel(tired) }, fill)
+	if !errors.Is(err, tired) {
+		t.Errorf("got %v, want %v", err, tired)
+	}
+	if e.exists() {
+		t.Error("built under another's lock")
+	}
+}
+
+// TestBuildKilled kills a process in the middle of a real build: nothing of it may
+// go on, and the next build starts afresh.
+func TestBuildKilled(t *testing.T) {
+	if dir := os.Getenv("ARCHTEST_BUILD_IN"); dir != "" {
+		_, err := Start(t.Context(), Options{CacheDir: dir, Progress: func(e Event) {
+			os.Stdout.WriteString(e.Message + "\n")
+		}})
+		t.Fatal("not killed", err)
+	}
+	if testing.Short() {
+		t.Skip("starts to build a distribution")
+	}
+	if err := preflight(); err != nil {
+		t.Skip(err)
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestBuildKilled$")
+	cmd.Env = append(os.Environ(), "ARCHTEST_BUILD_IN="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		t.Log(lines.Text())
+		if strings.Contains(lines.Text(), "extracting archives") {
+			cmd.Process.Kill()
+		}
+	}
+	if err := cmd.Wait(); cmd.ProcessState.Exited() {
+		t.Fatalf("not killed: %v", err)
+	}
+	waitGone(t, dir)
+	o, err := Options{CacheDir: dir}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := cacheEntry(o)
+	if e.exists() {
+		t.Error("a killed build left a mirror")
+	}
+	if err := e.ensure(t.Context(), func() { t.Error("the dead still hold the lock") }, fill); err != nil {
+		t.Fatal(err)
+	}
+	if left := names(t, dir); len(left) != 2 {
+		t.Errorf("directory has %q, want the mirror and its lock", left)
+	}
+}
+
+// TestBuildCancelled interrupts a real build: it ends at once and leaves nothing.
+func TestBuildCancelled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts to build a distribution")
+	}
+	if err := preflight(); err != nil {
+		t.Skip(err)
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	_, err := Start(ctx, Options{CacheDir: dir, Progress: func(e Event) {
+		if strings.Contains(e.Message, "extracting archives") {
+			cancel(interrupted)
+		}
+	}})
+	if !errors.Is(err, interrupted) {
+		t.Errorf("got %v, want %v", err, interrupted)
+	}
+	waitGone(t, dir)
+	if left := names(t, dir); len(left) != 1 || !strings.HasSuffix(left[0], ".lock") {
+		t.Errorf("the build left %q", left)
+	}
+}
+
+// waitGone waits until no process has the directory in its command line, as every
+// process of a build has or descends from one that has.
+func waitGone(t *testing.T, dir string) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	var left []string
+	for range 1000 {
+		left = nil
+		commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range commands {
+			if line, err := os.ReadFile(file); err == nil && bytes.Contains(line, []byte(dir)) {
+				left = append(left, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("processes of the build outlived it: %q", left)
+}

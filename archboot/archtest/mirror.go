@@ -1,0 +1,231 @@
+package archtest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prologin/rig/archboot/archtest/internal/pgp"
+)
+
+// keyName is the user name of every mirror's key.
+const keyName = "archtest mirror"
+
+// Mirror is a running mirror. Its methods may be called concurrently.
+type Mirror struct {
+	// URL is http://HOST:PORT, without a slash at the end. Repositories are at
+	// URL/$repo/os/$arch, as on every Arch mirror.
+	URL string
+
+	opts         Options
+	key          *pgp.Key
+	public       []byte
+	signed       time.Time // the date of the signatures that are made at the start
+	dir          string    // temporary; holds the key file and the synthetic packages
+	repositories []string
+	site         *site
+	server       *http.Server
+
+	mu      sync.Mutex
+	closed  bool
+	serving sync.WaitGroup // one for each listener
+}
+
+// Start builds the mirror if it is not in the cache, and serves it until [Mirror.Close].
+//
+// Building takes most of a minute for a Debian suite, needs root, the packages of
+// [DebianPackages] and a Debian archive in reach; the context cancels it. A second
+// process that wants the same mirror waits for the first. A mirror in the cache
+// needs none of that, only to be read by the user who built it: its private key is
+// nobody else's.
+//
+// The address is taken before anything is built.
+func Start(ctx context.Context, o Options) (*Mirror, error) {
+	if err := o.Validate(); err != nil {
+		return nil, wrap("start", o.Suite, err)
+	}
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, wrap("start", o.Suite, err)
+	}
+	m := &Mirror{opts: o, site: newSite(o.Logger), signed: time.Now()}
+	if err := m.start(ctx); err != nil {
+		return nil, wrap("start", o.Suite, errors.Join(err, m.Close()))
+	}
+	return m, nil
+}
+
+func (m *Mirror) start(ctx context.Context) error {
+	// First of all, so that an address that is not to be had is known at once.
+	l, err := listen(ctx, m.opts.Listen, m.opts.Netns)
+	if err != nil {
+		return err
+	}
+	p := &progress{opts: m.opts}
+	if err := m.load(ctx, p); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if err := m.addSynthetic(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	m.server = &http.Server{
+		Handler: m.site, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(m.opts.Logger.Handler(), slog.LevelWarn),
+	}
+	if m.URL, err = m.serve(l); err != nil {
+		return err
+	}
+	p.report(Event{Phase: "serve", Message: "serving at " + m.URL})
+	return nil
+}
+
+// load finds or builds what is served, and its key.
+func (m *Mirror) load(ctx context.Context, p *progress) error {
+	var err error
+	if m.dir, err = os.MkdirTemp("", "archtest-"); err != nil {
+		return err
+	}
+	if m.opts.Suite == Synthetic {
+		if m.key, err = m.newKey(); err != nil {
+			return err
+		}
+	} else {
+		e := cacheEntry(m.opts)
+		if err := m.build(ctx, e, p); err != nil {
+			return err
+		}
+		secret, err := os.ReadFile(filepath.Join(e.path(), secretFile))
+		if err != nil {
+			return err
+		}
+		if m.key, err = pgp.Parse(secret); err != nil {
+			return err
+		}
+		if err := m.site.mount(filepath.Join(e.path(), wwwDir)); err != nil {
+			return err
+		}
+		m.repositories = []string{"core", "extra"}
+	}
+	if m.public, err = m.key.Public(); err != nil {
+		return err
+	}
+	return os.WriteFile(m.PublicKeyFile(), m.public, 0o644)
+}
+
+// newKey makes the key of a synthetic mirror, and sets the time of its signatures.
+func (m *Mirror) newKey() (*pgp.Key, error) {
+	yesterday := time.Now().Add(-24 * time.Hour)
+	if m.opts.ExpiredKey {
+		m.signed = yesterday.Add(time.Minute)
+		return pgp.New(keyName, yesterday, time.Hour)
+	}
+	return pgp.New(keyName, yesterday, 0)
+}
+
+// build makes sure that the entry is in the cache.
+func (m *Mirror) build(ctx context.Context, e entry, p *progress) error {
+	waiting := func() {
+		p.report(Event{Phase: "wait", Message: "another process builds this mirror: waiting for it"})
+	}
+	return e.ensure(ctx, waiting, func(dir string) error {
+		if err := preflight(); err != nil {
+			return err
+		}
+		return build(ctx, m.opts, dir, p)
+	})
+}
+
+// addSynthetic makes the caller's packages.
+func (m *Mirror) addSynthetic(ctx context.Context) error {
+	if len(m.opts.Packages) == 0 && m.opts.Suite != Synthetic {
+		return nil
+	}
+	name := m.opts.Repository
+	www := filepath.Join(m.dir, wwwDir)
+	w := &repoWriter{key: m.key, now: m.signed, report: func(Event) {}, total: len(m.opts.Packages)}
+	if _, err := w.write(ctx, www, name, m.opts.Packages); err != nil {
+		return err
+	}
+	m.repositories = append(m.repositories, name)
+	return m.site.mount(www)
+}
+
+// Listen serves the mirror at a further address, such as that of a bridge that
+// came into being after the mirror. netns is as in [Options]. It returns the URL.
+func (m *Mirror) Listen(ctx context.Context, addr, netns string) (string, error) {
+	l, err := listen(ctx, addr, netns)
+	if err != nil {
+		return "", wrap("listen", m.opts.Suite, err)
+	}
+	url, err := m.serve(l)
+	return url, wrap("listen", m.opts.Suite, err)
+}
+
+func (m *Mirror) serve(l net.Listener) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return "", errors.Join(ErrClosed, l.Close())
+	}
+	m.serving.Go(func() {
+		if err := m.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			m.opts.Logger.Error("archtest: serve", "error", err)
+		}
+	})
+	return "http://" + l.Addr().String(), nil
+}
+
+// Close stops serving, breaks off the requests that are under way, and removes
+// what the mirror kept besides the cache. Closing again does nothing.
+func (m *Mirror) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	var faults []error
+	if m.server != nil {
+		faults = append(faults, m.server.Close())
+		m.serving.Wait()
+	}
+	faults = append(faults, m.site.close())
+	if m.dir != "" {
+		faults = append(faults, os.RemoveAll(m.dir))
+	}
+	return wrap("close", m.opts.Suite, errors.Join(faults...))
+}
+
+// PublicKey returns the armored OpenPGP key that everything is signed with.
+func (m *Mirror) PublicKey() []byte { return m.public }
+
+// PublicKeyFile is the path of a file with what [Mirror.PublicKey] returns. It
+// goes with the mirror when that is closed.
+func (m *Mirror) PublicKeyFile() string { return filepath.Join(m.dir, publicFile) }
+
+// Fingerprint is the key's, in upper-case hexadecimal.
+func (m *Mirror) Fingerprint() string { return m.key.Fingerprint() }
+
+// Repositories names the repositories in the order that pacman.conf should have
+// them.
+func (m *Mirror) Repositories() []string { return append([]string(nil), m.repositories...) }
+
+// Server is the value of a Server line in pacman.conf(5) or in a mirror list.
+func (m *Mirror) Server() string { return m.URL + "/$repo/os/$arch" }
+
+// PacmanConf returns the sections of pacman.conf(5) for the mirror's repositories,
+// signatures required for packages and databases. It has no [options] section.
+func (m *Mirror) PacmanConf() string {
+	var b strings.Builder
+	for _, name := range m.repositories {
+		b.WriteString("[" + name + "]\nSigLevel = Required\nServer = " + m.Server() + "\n\n")
+	}
+	return b.String()
+}

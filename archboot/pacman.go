@@ -1,0 +1,117 @@
+package archboot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/prologin/rig/internal/intree"
+)
+
+// workDir is where our own files for pacman are while it runs. It is below the
+// tmpfs that a chamber has on /run, so that nothing of it stays in the root.
+const workDir = "/run/archboot"
+
+// A pacman runs on a root from outside: the host's, or that of a bootstrap
+// tarball.
+type pacman struct {
+	chamber *chamber
+	config  Config
+	emit    func(Event)
+	tools   string // directory that pacman is in, empty for the host
+}
+
+// view is where pacman sees the root.
+func (p *pacman) view() string {
+	if p.tools != "" {
+		return toolsMount
+	}
+	return p.chamber.root
+}
+
+// cache is where pacman sees the package cache.
+func (p *pacman) cache() string {
+	switch {
+	case p.config.CacheDir == "":
+		return p.view() + rootCache
+	case p.tools != "":
+		return toolsCache
+	}
+	return p.config.CacheDir
+}
+
+// prepare writes the configuration and the keys, inside the chamber.
+func (p *pacman) prepare() error {
+	return p.chamber.do(func() error {
+		t, err := intree.Open(p.chamber.root)
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		if err := t.MkdirAll(workDir, 0o700); err != nil {
+			return err
+		}
+		gpgDir := hostKeyring
+		if len(p.config.Keys) > 0 {
+			gpgDir = p.view() + workDir + "/gnupg"
+			ring, err := readKeys(p.config.Keys...)
+			if err != nil {
+				return err
+			}
+			if err := ring.write(t, workDir+"/gnupg"); err != nil {
+				return err
+			}
+			if err := t.WriteFile(workDir+"/keys.gpg", ring.packets, 0o600); err != nil {
+				return err
+			}
+		}
+		return t.WriteFile(workDir+"/pacman.conf", p.conf(gpgDir), 0o600)
+	})
+}
+
+// conf is the pacman.conf(5) for working on the root from outside: every path in
+// it is below the root, and nothing of the host's own configuration is used.
+func (p *pacman) conf(gpgDir string) []byte {
+	root, cache := p.view(), p.cache()
+	var b strings.Builder
+	fmt.Fprintf(&b, "[options]\nRootDir = %s\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
+	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/etc/pacman.d/hooks/\nGPGDir = %s/\n", cache, root, gpgDir)
+	fmt.Fprintf(&b, "Architecture = %s\nCheckSpace\nParallelDownloads = 5\nSigLevel = Required\nLocalFileSigLevel = Optional\n", p.config.Architecture)
+	writeRepositories(&b, p.config.Repositories)
+	return []byte(b.String())
+}
+
+func writeRepositories(b *strings.Builder, list []Repository) {
+	for _, r := range list {
+		fmt.Fprintf(b, "\n[%s]\n", r.Name)
+		writeSigLevel(b, r)
+		for _, s := range r.Servers {
+			fmt.Fprintf(b, "Server = %s\n", s)
+		}
+	}
+}
+
+func writeSigLevel(b *strings.Builder, r Repository) {
+	if r.SigLevel != "" {
+		fmt.Fprintf(b, "SigLevel = %s\n", r.SigLevel)
+	}
+}
+
+// run runs pacman with the given operation.
+func (p *pacman) run(ctx context.Context, args ...string) error {
+	t := &transcript{emit: p.emit}
+	path := "pacman"
+	if p.tools != "" {
+		path = "/usr/bin/pacman"
+	}
+	err := p.chamber.run(ctx, program{
+		path:   path,
+		chroot: p.tools,
+		args:   append([]string{"--config", p.view() + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
+		line: func(s string) {
+			p.log(s)
+			t.line(s)
+		},
+	})
+	return t.cause(err)
+}

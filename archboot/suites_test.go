@@ -1,0 +1,103 @@
+package archboot_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prologin/rig/archboot"
+	"github.com/prologin/rig/archboot/archtest"
+)
+
+// TestBootstrapSuite makes real roots: real pacman on both sides, real
+// signatures, real install scripts and hooks.
+func TestBootstrapSuite(t *testing.T) {
+	for _, suite := range []archtest.Suite{archtest.Bookworm, archtest.Trixie, archtest.Sid} {
+		t.Run(string(suite), func(t *testing.T) {
+			needRoot(t)
+			if testing.Short() && suite != archtest.Trixie {
+				t.Skip("-short: one suite is enough")
+			}
+			m := archtest.NewMirror(t, archtest.Options{Suite: suite})
+			c := bootstrapConfig(m)
+			c.MachineRepositories = machineRepositories(m)
+			c.Password = strings.NewReader("p4ssw0rd-of-the-test\n")
+			c.Progress = func(e archboot.Event) {
+				if e.Kind == archboot.EventWarning {
+					t.Logf("warning: %s", e.Text)
+				}
+			}
+			root := t.TempDir()
+			if err := archboot.Bootstrap(t.Context(), root, c); err != nil {
+				t.Fatal(err)
+			}
+			assertNoTrace(t, root, "p4ssw0rd-of-the-test")
+			assertRuns(t, root)
+			assertBoots(t, root, m, "p4ssw0rd-of-the-test")
+		})
+	}
+}
+
+// assertRuns looks at the root with its own programs.
+func assertRuns(t *testing.T, root string) {
+	t.Helper()
+	for command, want := range map[string]string{
+		"pacman -Qkk 2>&1 | grep -v backup | grep ' altered file' | grep -v ' 0 altered' | cat": "",
+		"pacman-key --list-keys 2>/dev/null | grep -c ultimate":                                 "1",
+		"LANG=en_US.UTF-8 locale charmap":                                                       "UTF-8",
+		"date +%Z":                                                                              "CET",
+		"systemctl is-enabled sshd systemd-networkd systemd-timesyncd 2>/dev/null | sort -u":    "enabled",
+	} {
+		out, err := exec.CommandContext(t.Context(), "chroot", root, "/bin/sh", "-c", command).CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil && want != "" || got != want {
+			t.Errorf("%s: %q, %v; want %q", command, got, err, want)
+		}
+	}
+	if sockets, _ := filepath.Glob(filepath.Join(root, "etc/pacman.d/gnupg/S.*")); len(sockets) > 0 {
+		t.Errorf("sockets of an agent: %v", sockets)
+	}
+	if _, err := os.Stat(filepath.Join(root, "etc/pacman.d/gnupg/trustdb.gpg")); err != nil {
+		t.Errorf("no keyring in the root: %v", err)
+	}
+}
+
+// machineRepositories are the mirror as seen from a machine that has it on its own
+// loopback.
+func machineRepositories(m *archtest.Mirror) []archboot.Repository {
+	var list []archboot.Repository
+	for _, name := range m.Repositories() {
+		list = append(list, archboot.Repository{Name: name, Servers: []string{"http://127.0.0.1:8080/$repo/os/$arch"}, SigLevel: "Required"})
+	}
+	return list
+}
+
+// assertBoots boots the root, logs in with the password, and uses its pacman
+// against the mirror with signatures required.
+func assertBoots(t *testing.T, root string, m *archtest.Mirror, password string) {
+	t.Helper()
+	c := boot(t, root)
+	c.login(password)
+	netns := fmt.Sprintf("/proc/%d/ns/net", c.cmd.Process.Pid)
+	if _, err := m.Listen(t.Context(), "127.0.0.1:8080", netns); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ command, want string }{
+		{"hostname", "gw"},
+		{"systemctl is-system-running --wait", "running"},
+		{"systemctl --failed --no-legend", ""},
+		{"systemctl is-active sshd systemd-networkd | sort -u", "active"},
+		{"tr -d 0-9a-f </etc/machine-id | wc -c", "1"},
+		{"systemctl show -P ConditionResult ldconfig.service systemd-journal-catalog-update.service | grep -v '^$' | sort -u", "no"},
+		{"pacman -Syu --noconfirm >/tmp/log 2>&1 || cat /tmp/log", ""},
+		{"pacman -S --noconfirm bind-tools >/tmp/log 2>&1 || cat /tmp/log; command -v dig", "/usr/bin/dig"},
+		{"pacman -Fy >/tmp/log 2>&1 || cat /tmp/log; pacman -Fq /usr/bin/dig | cat", "core/bind-tools"},
+	} {
+		if got := c.run(test.command); got != test.want {
+			t.Errorf("%s: %q, want %q", test.command, got, test.want)
+		}
+	}
+	c.poweroff()
+}

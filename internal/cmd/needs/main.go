@@ -1,0 +1,34 @@
+// Needs installs the system packages that a make target needs.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+
+	"github.com/prologin/rig/internal/syspkg"
+)
+
+func main() {
+	flag.Usage = func() {
+		fmt.Fprint(os.Stderr, "usage: needs [-no-install] [-bench]\n\nInstalls what the tests need on this host and is not there yet.\n\n")
+		flag.PrintDefaults()
+	}
+	noInstall := flag.Bool("no-install", false, "install nothing: name the missing packages and fail")
+	bench := flag.Bool("bench", false, "also what the benchmarks compare with")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	needs := slices.Concat(syspkg.Lab(), syspkg.Bootstrap(), syspkg.Mirror(), syspkg.Tests())
+	if *bench {
+		needs = append(needs, syspkg.Bench()...)
+	}
+	if err := syspkg.Ensure(ctx, os.Stderr, !*noInstall, needs); err != nil {
+		fmt.Fprintln(os.Stderr, "needs:", err)
+		os.Exit(3)
+	}
+}

@@ -1,0 +1,51 @@
+// Package netsetup wires machines to a private network of the host's, and
+// leaves the host as it found it.
+//
+// A [Network] says what should exist: a bridge, the host's addresses on it, and
+// whether what is behind it may reach the rest of the world under the host's
+// address. A [Host] is a network namespace; it makes a Network real and undoes
+// it:
+//
+//	host, err := netsetup.Open(netsetup.Options{})
+//	…
+//	defer host.Close()
+//	err = host.Apply(ctx, netsetup.Network{
+//		Bridge:     "vz-prolo",
+//		Prefixes:   []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")},
+//		Masquerade: true,
+//	})
+//	…
+//	err = host.Remove(ctx, "vz-prolo")
+//
+// Machines join by having an interface put on the bridge: systemd-nspawn does it
+// by itself when told --network-bridge=vz-prolo.
+//
+// # Promises
+//
+// Apply makes a network as described or, if it fails, leaves the host as it was.
+// Called again it changes what differs, and if nothing does, nothing. [Host.Plan]
+// tells beforehand, in the words of ip(8) and iptables(8); [Host.Verify] tells
+// whether it is all still there.
+//
+// Rules live in chains of our own, RIG-BRIDGE-HOOK, one for each hook, and every
+// rule has a comment that begins "rig BRIDGE:". In the host's chains there is one
+// jump each. A policy, or a rule of anybody else's, is never touched. Where
+// Docker is, the jump stands in DOCKER-USER as well.
+//
+// Whatever leaves a masqueraded network has the host's address as its source.
+// Packets that the kernel would pass on without rewriting, for being of no
+// connection it knows or from an address outside the network, are dropped. The
+// rules stand before the bridge goes up, and until after it is gone.
+//
+// # What is left when a program dies
+//
+// Everything is written down in a journal before it is made, and the journal is
+// locked as long as the program lives. [Host.Sweep] finds the journals that
+// nobody holds and removes what they tell of. [Host.Remove] needs a bridge's name
+// and nothing else.
+//
+// # Privileges
+//
+// Changing needs CAP_NET_ADMIN, looking does not, except at iptables' rules;
+// entering another namespace needs CAP_SYS_ADMIN.
+package netsetup

@@ -1,0 +1,196 @@
+package netsetup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say which host, and where to keep notes. The zero value is the
+// caller's own network namespace.
+type Options struct {
+	// Netns is a file that stands for a network namespace: /run/netns/NAME,
+	// /proc/PID/ns/net, or /proc/self/fd/N for an open descriptor. Empty is
+	// the namespace of the caller's thread.
+	Netns string
+
+	// StateDir is where the journals and locks are kept: on this machine, and
+	// the same for all programs that share networks. Empty is
+	// /run/rig/netsetup.
+	StateDir string
+
+	// Logger hears of every change as it is made; nil is silent.
+	Logger *slog.Logger
+}
+
+// defaultStateDir is lost with the next boot, as is all that it tells of.
+const defaultStateDir = "/run/rig/netsetup"
+
+// Host is a network namespace and the networks made in it. Its methods may be
+// called concurrently; they wait for one another, and for other programs that
+// change networks of the same namespace.
+type Host struct {
+	log    *slog.Logger
+	dir    string // journals of this namespace
+	thread *thread
+	kernel *kernel
+
+	close sync.Once
+	held  map[string]*journal // networks applied here; used on the thread only
+}
+
+// Open enters a network namespace. It needs CAP_SYS_ADMIN if that is not the
+// caller's own, and changes nothing.
+func Open(opts Options) (*Host, error) {
+	t, err := startThread(opts.Netns)
+	if err != nil {
+		return nil, fail("open", "", err)
+	}
+	h := &Host{log: opts.Logger, thread: t, held: make(map[string]*journal)}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if err := h.do(context.Background(), "open", "", func() error { return h.prepare(opts.StateDir) }); err != nil {
+		t.stop()
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *Host) prepare(stateDir string) (err error) {
+	if stateDir == "" {
+		stateDir = defaultStateDir
+	}
+	cookie, err := netnsCookie()
+	if err != nil {
+		return err
+	}
+	h.dir = filepath.Join(stateDir, fmt.Sprintf("netns-%d", cookie))
+	h.kernel, err = newKernel()
+	return err
+}
+
+// Close leaves the namespace. Networks stay as they are; those without
+// Network.Keep are now Sweep's, unless another program has applied them, too.
+func (h *Host) Close() error {
+	h.close.Do(func() {
+		h.thread.stop()
+		h.kernel.close()
+		for _, j := range h.held {
+			j.file.Close()
+		}
+	})
+	return nil
+}
+
+// do runs f on the thread of the namespace.
+func (h *Host) do(ctx context.Context, op, network string, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return fail(op, network, err)
+	}
+	return fail(op, network, h.thread.do(ctx, f))
+}
+
+// change runs f while no other program changes anything in the namespace.
+func (h *Host) change(ctx context.Context, op, network string, f func() error) error {
+	return h.do(ctx, op, network, func() error {
+		lock, err := lockFile(ctx, filepath.Join(h.dir, "lock"))
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		defer h.tidy(lock)
+		return f()
+	})
+}
+
+// tidy deletes the lock file and the directory when no network is left.
+func (h *Host) tidy(lock *os.File) {
+	names, err := h.recorded()
+	if err != nil || len(names) > 0 {
+		return
+	}
+	os.Remove(lock.Name())
+	os.Remove(h.dir)
+	if filepath.Dir(h.dir) == defaultStateDir {
+		os.Remove(defaultStateDir)
+		os.Remove(filepath.Dir(defaultStateDir))
+	}
+}
+
+func (h *Host) journalPath(bridge string) string {
+	return filepath.Join(h.dir, bridge+journalSuffix)
+}
+
+// recorded lists the bridges that have a journal.
+func (h *Host) recorded() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(h.dir, "*"+journalSuffix))
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), journalSuffix)
+	}
+	return files, err
+}
+
+// journal opens a network's journal and shares its lock; the caller holds the
+// lock of the directory.
+func (h *Host) journal(bridge string, create bool) (*journal, error) {
+	if j := h.held[bridge]; j != nil {
+		if _, err := os.Stat(j.path); err == nil {
+			return j, j.reopen()
+		}
+		// Somebody deleted it without asking.
+		j.file.Close()
+		delete(h.held, bridge)
+	}
+	j, err := openJournal(h.journalPath(bridge), create)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(j.file, unix.LOCK_SH); err != nil {
+		j.file.Close()
+		return nil, err
+	}
+	h.held[bridge] = j
+	return j, nil
+}
+
+// release closes a journal, and lets go of the network with it.
+func (h *Host) release(bridge string) {
+	if j := h.held[bridge]; j != nil {
+		j.file.Close()
+		delete(h.held, bridge)
+	}
+}
+
+// others reads what networks other than one have recorded.
+func (h *Host) others(bridge string) (map[string]Object, error) {
+	names, err := h.recorded()
+	if err != nil {
+		return nil, err
+	}
+	objects := make(map[string]Object)
+	for _, name := range names {
+		if name == bridge {
+			continue
+		}
+		j, err := readJournal(h.journalPath(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range j.objects {
+			objects[o.String()] = o
+		}
+	}
+	return objects, nil
+}

@@ -1,0 +1,96 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/coreos/go-iptables/iptables"
+	"github.com/vishvananda/netlink"
+)
+
+// kernel is a network namespace as its thread reaches it: netlink, iptables
+// and /proc/sys. It is used on that thread only.
+type kernel struct {
+	nl     *netlink.Handle
+	tables map[Family]*iptables.IPTables
+
+	// shared holds the names of objects that other networks recorded, too:
+	// whoever goes last destroys them.
+	shared map[string]bool
+}
+
+func newKernel() (*kernel, error) {
+	nl, err := netlink.NewHandle()
+	if err != nil {
+		return nil, err
+	}
+	return &kernel{nl: nl, tables: make(map[Family]*iptables.IPTables)}, nil
+}
+
+func (k *kernel) close() { k.nl.Close() }
+
+// link finds a link by name; it is nil if there is none.
+func (k *kernel) link(name string) (netlink.Link, error) {
+	l, err := k.nl.LinkByName(name)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil, nil
+	}
+	return l, err
+}
+
+// existing finds a link that has to be there.
+func (k *kernel) existing(name string) (netlink.Link, error) {
+	l, err := k.link(name)
+	if err == nil && l == nil {
+		err = fmt.Errorf("no interface %s: %w", name, fs.ErrNotExist)
+	}
+	return l, err
+}
+
+// iptables returns the family's iptables, looked up once.
+func (k *kernel) iptables(f Family) (*iptables.IPTables, error) {
+	if t := k.tables[f]; t != nil {
+		return t, nil
+	}
+	proto := iptables.ProtocolIPv4
+	if f == IPv6 {
+		proto = iptables.ProtocolIPv6
+	}
+	t, err := iptables.New(iptables.IPFamily(proto), iptables.Timeout(lockSeconds))
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, &MissingError{Program: f.command(), Debian: "iptables", Arch: "iptables"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.tables[f] = t
+	return t, nil
+}
+
+// lockSeconds is how long iptables may wait for another iptables.
+const lockSeconds = 10
+
+// sysctlPath returns the file of a key such as net/ipv4/ip_forward.
+func sysctlPath(key string) string { return filepath.Join("/proc/sys", key) }
+
+// readSysctl returns a value without its newline.
+func readSysctl(key string) (string, error) {
+	b, err := os.ReadFile(sysctlPath(key))
+	return strings.TrimSpace(string(b)), err
+}
+
+// writeSysctl never makes a file: there is none of that name, or it is a sysctl.
+func writeSysctl(key, value string) error {
+	f, err := os.OpenFile(sysctlPath(key), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,117 @@
+package netsetup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockPause is how long to wait before asking for a lock again. flock(2) can
+// wait by itself, but not for a context as well.
+const lockPause = 20 * time.Millisecond
+
+// lockFile opens path, making it and its directory if need be, and locks it alone. Whoever holds
+// the lock may delete the file; then those who waited find that theirs is no
+// longer the one of that name, and begin again.
+func lockFile(ctx context.Context, path string) (*os.File, error) {
+	pause := time.NewTicker(lockPause)
+	defer pause.Stop()
+	for {
+		f, err := tryLockFile(path)
+		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
+			return f, err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %s is locked: %w", ErrBusy, path, ctx.Err())
+		}
+	}
+}
+
+func tryLockFile(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, unix.EWOULDBLOCK // the directory was deleted just now
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	mine, err := f.Stat()
+	if err == nil {
+		named, nameErr := os.Stat(path)
+		if nameErr == nil && os.SameFile(mine, named) {
+			return f, nil
+		}
+		if err = nameErr; err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = unix.EWOULDBLOCK
+		}
+	}
+	f.Close()
+	return nil, err
+}
+
+// flock locks without waiting.
+func flock(f *os.File, how int) error {
+	return unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+}
+
+// claim turns the lock on a journal that others may share into one that only
+// we hold, or says who the others are.
+func (j *journal) claim() error {
+	err := flock(j.file, unix.LOCK_EX)
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return err
+	}
+	pids := holders(j.file)
+	// A failed conversion loses the lock that was held.
+	return errors.Join(&BusyError{PIDs: pids}, flock(j.file, unix.LOCK_SH))
+}
+
+// holders returns the processes that lock f, other than our own.
+func holders(f *os.File) []int {
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil {
+		return nil
+	}
+	locks, err := os.Open("/proc/locks")
+	if err != nil {
+		return nil
+	}
+	defer locks.Close()
+	id := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	return lockHolders(locks, id)
+}
+
+// lockHolders reads /proc/locks (see proc_locks(5)) for a file given as
+// major:minor:inode.
+func lockHolders(locks io.Reader, id string) []int {
+	var pids []int
+	for s := bufio.NewScanner(locks); s.Scan(); {
+		f := strings.Fields(s.Text())
+		if len(f) < 6 || f[1] != "FLOCK" || f[5] != id {
+			continue
+		}
+		if pid, err := strconv.Atoi(f[4]); err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

@@ -1,0 +1,197 @@
+package netsetup
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Plan returns what Apply would change now, in order; nothing, if the network
+// is as n says. It changes nothing itself.
+//
+// It fails where Apply would fail before touching anything: ErrInvalid for what
+// Validate finds, a *ConflictError (ErrExists, ErrOverlap) that says who has the
+// bridge's name or the addresses, a *MissingError without iptables.
+func (h *Host) Plan(ctx context.Context, n Network) (Changes, error) {
+	if err := n.Validate(); err != nil {
+		return nil, err
+	}
+	var p plan
+	err := h.do(ctx, "plan", n.Bridge, func() error {
+		j, err := readJournal(h.journalPath(n.Bridge))
+		if errors.Is(err, fs.ErrNotExist) {
+			j, err = new(journal), nil
+		}
+		if err != nil {
+			return err
+		}
+		p, err = h.plan(n, j)
+		return err
+	})
+	return p.changes, err
+}
+
+// Verify reads back from the kernel what Apply made for n. It returns a
+// *DriftError that lists what is missing, altered or left over.
+func (h *Host) Verify(ctx context.Context, n Network) error {
+	changes, err := h.Plan(ctx, n)
+	if err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		return &Error{Op: "verify", Network: n.Bridge, Err: &DriftError{Changes: changes}}
+	}
+	return nil
+}
+
+// plan is what Apply does.
+type plan struct {
+	changes Changes
+	adopt   []Object // there already and ours, yet not in the journal
+}
+
+func (h *Host) plan(n Network, j *journal) (plan, error) {
+	var p plan
+	v, err := h.kernel.look()
+	if err != nil {
+		return p, err
+	}
+	if err := n.conflicts(v); err != nil {
+		return p, err
+	}
+	wanted, err := n.wanted(v)
+	if err != nil {
+		return p, err
+	}
+	others, err := h.others(n.Bridge)
+	if err != nil {
+		return p, err
+	}
+	if err := n.portsTaken(j); err != nil {
+		return p, err
+	}
+	if err := p.clear(v, j, wanted); err != nil {
+		return p, err
+	}
+	follow(v, wanted)
+	for _, o := range wanted {
+		if err := p.want(v, j, others, o); err != nil {
+			return p, err
+		}
+	}
+	p.drop(j, wanted)
+	return p, nil
+}
+
+// clear plans to take out of chains of ours what does not belong there, and all
+// rules if their order is wrong; want then finds them missing.
+func (p *plan) clear(v *view, j *journal, wanted []Object) error {
+	order := make(map[chainID][]string)
+	for _, o := range wanted {
+		if r, ok := o.(Rule); ok {
+			order[r.id()] = append(order[r.id()], r.text())
+		}
+	}
+	for _, o := range wanted {
+		c, ok := o.(Chain)
+		if !ok {
+			continue
+		}
+		have, err := v.chain(c.id())
+		if err != nil {
+			return err
+		}
+		var keep []string
+		ordered := inOrder(have.rules, order[c.id()])
+		for i, text := range have.rules {
+			r := Rule{Family: c.Family, Table: c.Table, Chain: c.Name, Place: i + 1, Spec: splitRule(text), after: have.rules[:i]}
+			known := slices.Contains(order[c.id()], text) && ordered || j.find(r.String()) != nil && !slices.Contains(order[c.id()], text)
+			if known {
+				keep = append(keep, text)
+			} else {
+				p.changes = append(p.changes, Change{Delete, r})
+			}
+		}
+		have.rules = keep
+		v.chains[c.id()] = have
+	}
+	return nil
+}
+
+// inOrder reports whether those of have that are wanted follow one another as
+// they are wanted, each once.
+func inOrder(have, wanted []string) bool {
+	last := -1
+	for _, rule := range have {
+		i := slices.Index(wanted, rule)
+		if i >= 0 && i <= last {
+			return false
+		}
+		last = max(last, i)
+	}
+	return true
+}
+
+// follow tells the rules of chains that are there already what they come after.
+func follow(v *view, wanted []Object) {
+	before := make(map[chainID][]string)
+	for i, o := range wanted {
+		r, ok := o.(Rule)
+		if !ok {
+			continue
+		}
+		if ours := strings.HasPrefix(r.Chain, "RIG-"); ours && v.chains[r.id()].exists {
+			r.after = append([]string{}, before[r.id()]...)
+			before[r.id()] = append(before[r.id()], r.text())
+			wanted[i] = r
+		}
+	}
+}
+
+// want plans to make o unless it is there.
+func (p *plan) want(v *view, j *journal, others map[string]Object, o Object) error {
+	there, err := o.present(v)
+	if err != nil {
+		return err
+	}
+	name := o.String()
+	recorded := j.find(name)
+	if s, ok := o.(shared); ok {
+		switch {
+		case recorded != nil:
+			o = recorded
+		case others[name] != nil:
+			o = others[name]
+		case there:
+			return nil // the host's own doing, and not ours to end
+		default:
+			if o, err = s.remember(); err != nil {
+				return err
+			}
+		}
+	}
+	if _, ok := o.(BaseChain); ok && recorded != nil {
+		return nil
+	}
+	if !there {
+		p.changes = append(p.changes, Change{Add, o})
+	} else if recorded == nil {
+		p.adopt = append(p.adopt, o)
+	}
+	return nil
+}
+
+// drop plans to unmake what is recorded and no longer wanted, last made first.
+func (p *plan) drop(j *journal, wanted []Object) {
+	names := make(map[string]bool, len(wanted))
+	for _, o := range wanted {
+		names[o.String()] = true
+	}
+	for _, o := range slices.Backward(j.objects) {
+		if !names[o.String()] {
+			p.changes = append(p.changes, Change{Delete, o})
+		}
+	}
+}

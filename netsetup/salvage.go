@@ -1,0 +1,92 @@
+package netsetup
+
+import (
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// salvage finds what belongs to a network by the marks that links and rules
+// bear, and lists how to destroy it.
+func (h *Host) salvage(bridge string) (Changes, error) {
+	v, err := h.kernel.look()
+	if err != nil {
+		return nil, err
+	}
+	var changes Changes
+	if len(v.ours(bridge)) > 0 {
+		changes = append(changes, Change{Delete, Links{bridge}})
+	}
+	for _, f := range []Family{IPv4, IPv6} {
+		rules, err := v.salvageRules(bridge, f)
+		if errors.Is(err, exec.ErrNotFound) {
+			continue // no iptables, no rules
+		}
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, rules...)
+	}
+	return changes, nil
+}
+
+func (v *view) salvageRules(bridge string, f Family) (Changes, error) {
+	var changes Changes
+	for _, c := range hooks {
+		have, err := v.chain(chainID{f, c.table, c.host})
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range have.rules {
+			if strings.Contains(text, `--comment "rig `+bridge+`: `) {
+				r := Rule{Family: f, Table: c.table, Chain: c.host, Place: 1, Spec: splitRule(text)}
+				changes = append(changes, Change{Delete, r})
+			}
+		}
+	}
+	for _, c := range hooks {
+		id := chainID{f, c.table, chainName(bridge, c.name)}
+		have, err := v.chain(id)
+		if err != nil {
+			return nil, err
+		}
+		ours := Change{Delete, Chain{f, c.table, id.name}}
+		if have.exists && !slices.Contains(changes, ours) {
+			changes = append(changes, ours)
+		}
+	}
+	return changes, nil
+}
+
+// splitRule takes a line of iptables -S apart into its words. A quoted word may
+// hold spaces, and quotes and backslashes after a backslash.
+func splitRule(text string) []string {
+	var words []string
+	var word strings.Builder
+	quoted, escaped, begun := false, false, false
+	for _, c := range text {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\':
+			escaped, begun = true, true
+		case c == '"':
+			quoted, begun = !quoted, true
+		case c == ' ' && !quoted:
+			if begun {
+				words = append(words, word.String())
+				word.Reset()
+				begun = false
+			}
+		default:
+			word.WriteRune(c)
+			begun = true
+		}
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words
+}

@@ -1,0 +1,125 @@
+package nspawn
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Check reports everything that keeps a machine from being started here: all
+// that Validate finds, files and interfaces that are missing, and what the
+// installed systemd-nspawn cannot do. It changes nothing.
+func (h *Host) Check(config Config) error {
+	if err := config.Validate(); err != nil {
+		return err
+	}
+	var f faults
+	h.checkRoot(&f, &config)
+	for i, bind := range config.Binds {
+		if bind.Source != "" && !bind.Optional {
+			f.exists(index("Binds", i)+".Source", bind.Source)
+		}
+	}
+	for i, overlay := range config.Overlays {
+		for j, layer := range overlay.Layers {
+			if layer != "" {
+				f.exists(index(index("Overlays", i)+".Layers", j), layer)
+			}
+		}
+	}
+	for i, device := range config.Devices {
+		if info, err := os.Stat(device); err != nil || info.Mode()&fs.ModeDevice == 0 {
+			f.add(index("Devices", i), "%s is no device node of this host", device)
+		}
+	}
+	for i, credential := range config.Credentials {
+		if credential.Path != "" {
+			f.exists(index("Credentials", i)+".Path", credential.Path)
+		}
+	}
+	h.checkNetwork(&f, &config.Network)
+	return errors.Join(f...)
+}
+
+// checkRoot wants a directory that an operating system could boot from.
+func (h *Host) checkRoot(f *faults, config *Config) {
+	info, err := os.Stat(config.Root)
+	if err != nil || !info.IsDir() {
+		f.add("Root", "%s is no directory", config.Root)
+		return
+	}
+	if !present(filepath.Join(config.Root, "usr")) {
+		f.add("Root", "%s has no /usr: it holds no operating system", config.Root)
+		return
+	}
+	if len(config.Command) > 0 {
+		return
+	}
+	// The paths that nspawn tries in this order.
+	for _, init := range []string{"usr/lib/systemd/systemd", "lib/systemd/systemd", "sbin/init"} {
+		if present(filepath.Join(config.Root, init)) {
+			return
+		}
+	}
+	f.add("Root", "%s has no init to boot: no systemd package is installed in it", config.Root)
+}
+
+// present does not follow a link, whose target means something else outside
+// the machine than inside.
+func present(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func (f *faults) exists(field, path string) {
+	if _, err := os.Stat(path); err != nil {
+		f.add(field, "%v", err)
+	}
+}
+
+// checkNetwork looks for interfaces in the namespace where nspawn will.
+func (h *Host) checkNetwork(f *faults, n *Network) {
+	if n.Namespace != "" {
+		var st unix.Statfs_t
+		if err := unix.Statfs(n.Namespace, &st); err != nil || st.Type != unix.NSFS_MAGIC {
+			f.add("Network.Namespace", "%s is no network namespace", n.Namespace)
+		}
+	}
+	if h.launcher == LauncherSystemd && h.options.Netns != "" && len(n.Interfaces)+len(n.MACVLAN)+len(n.IPVLAN) > 0 {
+		f.add("Network", "a unit in another network namespace sees the interfaces of the host's; use the direct launcher")
+	}
+	wanted := map[string]string{}
+	if n.Bridge != "" {
+		wanted["Network.Bridge"] = n.Bridge
+	}
+	for field, names := range map[string][]string{
+		"Network.Interfaces": n.Interfaces, "Network.MACVLAN": n.MACVLAN, "Network.IPVLAN": n.IPVLAN,
+	} {
+		for i, name := range names {
+			wanted[index(field, i)] = name
+		}
+	}
+	if len(wanted) == 0 {
+		return
+	}
+	err := onOwnThread(func() error {
+		if h.options.Netns != "" {
+			if err := joinNetns(h.options.Netns); err != nil {
+				return err
+			}
+		}
+		for field, name := range wanted {
+			if _, err := net.InterfaceByName(name); err != nil {
+				f.add(field, "there is no interface %s", name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		f.add("Network", "%v", err)
+	}
+}

@@ -1,0 +1,322 @@
+package nspawn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cmd is a command to run in a machine, in the manner of exec.Cmd: set its
+// fields, then call Run, or Start and Wait, once.
+//
+// The process is started from this program by joining the machine's namespaces,
+// which takes a millisecond and needs neither a bus nor a service manager there.
+// It has the machine's files, processes, network and capability bounding set, a
+// control group of its own within the machine's, a clean environment and umask
+// 022. It does not have the machine's system call filter, which cannot be joined;
+// it is in no login session, and its parent is outside (getppid gives 0).
+type Cmd struct {
+	// Path is the program: a path in the machine, or a name looked up there
+	// along the PATH of Env when the command starts.
+	Path string
+	// Args are the arguments, the program's name first.
+	Args []string
+	// Env is the environment, as NAME=VALUE; nil means what Environ returns.
+	Env []string
+	// Dir is the working directory in the machine; empty means the user's home
+	// directory, or / if that is missing.
+	Dir string
+	// User is a name or a number in the machine's /etc/passwd; empty is root.
+	User string
+
+	// Stdin, Stdout and Stderr are connected as those of exec.Cmd: nil is
+	// /dev/null, an *os.File is handed over, and anything else is copied.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// ExtraFiles become descriptors 3 and up.
+	ExtraFiles []*os.File
+	// SysProcAttr may hold Setsid, Setctty, Ctty, Setpgid and Pdeathsig;
+	// everything else of it is overwritten.
+	SysProcAttr *syscall.SysProcAttr
+
+	// Cancel is called when the context ends first; nil kills the whole
+	// process tree of the command.
+	Cancel func() error
+	// WaitDelay bounds how long Wait waits for copying to end once the command
+	// has, or the context: a child in the background may keep the pipes open.
+	WaitDelay time.Duration
+
+	// Process and ProcessState are the host's view, once there is one.
+	Process      *os.Process
+	ProcessState *os.ProcessState
+
+	ctx     context.Context
+	machine *Machine
+	inner   *exec.Cmd
+	cgroup  cgroup
+	tail    *tail      // of standard error, where Output kept it
+	theirs  []*os.File // the command's ends of pipes, closed once it has them
+	ours    []*os.File // this program's ends, closed by Wait
+
+	reaped chan struct{} // closed when result is there
+	result error
+}
+
+// Command returns a Cmd that runs a program in the machine. When the context
+// ends before the command, the command is killed with all its descendants, and
+// Wait returns the context's error.
+func (m *Machine) Command(ctx context.Context, name string, args ...string) *Cmd {
+	return &Cmd{
+		Path: name, Args: append([]string{name}, args...), ctx: ctx, machine: m,
+		inner: exec.CommandContext(ctx, "/"+name),
+	}
+}
+
+// String is the command for people to read.
+func (c *Cmd) String() string {
+	words := make([]string, len(c.Args))
+	for i, word := range c.Args {
+		words[i] = shellQuote(word)
+	}
+	return strings.Join(words, " ")
+}
+
+// Run starts the command and waits for it. The error is an *ExitError if it ran
+// and did not succeed, and an *Error if it could not be run; that one matches
+// ErrNotFound if there is no such program, and the errno of execve otherwise.
+func (c *Cmd) Run() error {
+	if err := c.Start(); err != nil {
+		return err
+	}
+	return c.Wait()
+}
+
+// Output runs the command and returns its standard output. Without a Stderr of
+// its own, the end of standard error is kept for an *ExitError.
+func (c *Cmd) Output() ([]byte, error) {
+	if c.Stdout != nil {
+		return nil, c.fail(errors.New("field Stdout is set already"))
+	}
+	var out buffer
+	c.Stdout = &out
+	if c.Stderr == nil {
+		c.tail = new(tail)
+		c.Stderr = c.tail
+	}
+	err := c.Run()
+	return out.Bytes(), err
+}
+
+// CombinedOutput runs the command and returns what it wrote to both outputs.
+func (c *Cmd) CombinedOutput() ([]byte, error) {
+	if c.Stdout != nil || c.Stderr != nil {
+		return nil, c.fail(errors.New("field Stdout or Stderr is set already"))
+	}
+	var out buffer
+	c.Stdout, c.Stderr = &out, &out
+	err := c.Run()
+	return out.Bytes(), err
+}
+
+// StdinPipe returns a pipe to the command's standard input. Wait closes it, or
+// the caller before, to let the command see the end.
+func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
+	if c.Stdin != nil {
+		return nil, c.fail(errors.New("field Stdin is set already"))
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	c.Stdin = r
+	c.theirs, c.ours = append(c.theirs, r), append(c.ours, w)
+	return w, nil
+}
+
+// StdoutPipe returns a pipe from the command's standard output. Read to its end
+// before Wait, which closes it.
+func (c *Cmd) StdoutPipe() (io.ReadCloser, error) {
+	if c.Stdout != nil {
+		return nil, c.fail(errors.New("field Stdout is set already"))
+	}
+	r, w, err := c.outputPipe()
+	c.Stdout = w
+	return r, err
+}
+
+// StderrPipe returns a pipe from the command's standard error; see StdoutPipe.
+func (c *Cmd) StderrPipe() (io.ReadCloser, error) {
+	if c.Stderr != nil {
+		return nil, c.fail(errors.New("field Stderr is set already"))
+	}
+	r, w, err := c.outputPipe()
+	c.Stderr = w
+	return r, err
+}
+
+func (c *Cmd) outputPipe() (r, w *os.File, err error) {
+	if r, w, err = os.Pipe(); err != nil {
+		return nil, nil, c.fail(err)
+	}
+	c.theirs, c.ours = append(c.theirs, w), append(c.ours, r)
+	return r, w, nil
+}
+
+// Start starts the command and does not wait for it. Wait has to be called.
+func (c *Cmd) Start() error {
+	m := c.machine
+	m.calls.RLock()
+	defer m.calls.RUnlock()
+	if c.Process != nil {
+		return c.fail(errors.New("started already"))
+	}
+	if err := c.ctx.Err(); err != nil {
+		return c.fail(context.Cause(c.ctx))
+	}
+	l, err := m.leaderNow()
+	if err != nil {
+		return c.fail(err)
+	}
+	if !l.identity {
+		return c.fail(&Error{Op: "exec", Machine: m.Name(), Err: ErrNotSupported,
+			Hint: "the machine has a user namespace, which a Go program cannot join; use CommandUnit"})
+	}
+	if frozen, err := m.cgroup().event("frozen"); err == nil && frozen {
+		return c.fail(&Error{Op: "exec", Machine: m.Name(), Err: ErrBusy, Hint: "the machine is frozen; thaw it"})
+	}
+	if c.cgroup, err = m.calls.open(m.cgroup()); err != nil {
+		return c.fail(err)
+	}
+	err = c.startIn(l)
+	closeAll(c.theirs)
+	if err != nil {
+		closeAll(c.ours)
+		m.calls.close(c.cgroup)
+		return c.fail(err)
+	}
+	c.Process, c.reaped = c.inner.Process, make(chan struct{})
+	// Its parent is not in the machine, which would wait in vain for a
+	// process to go that is dead but not collected, and not power off.
+	go func() {
+		c.result = c.inner.Wait()
+		close(c.reaped)
+	}()
+	return nil
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		file.Close()
+	}
+}
+
+// startIn starts the command in its control group, from a thread that has
+// joined the machine.
+func (c *Cmd) startIn(l *leader) error {
+	place, err := unix.Open(string(c.cgroup), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open control group %s: %w", c.cgroup, err)
+	}
+	defer unix.Close(place)
+	if err := c.connect(place); err != nil {
+		return err
+	}
+	return onOwnThread(func() error {
+		if err := l.join(); err != nil {
+			return err
+		}
+		// From here on, paths are the machine's.
+		if err := c.resolve(); err != nil {
+			return err
+		}
+		return c.inner.Start()
+	})
+}
+
+// connect hands what can be set from outside the machine to the inner command.
+func (c *Cmd) connect(place int) error {
+	in := c.inner
+	in.Args, in.ExtraFiles, in.WaitDelay = c.Args, c.ExtraFiles, c.WaitDelay
+	// Nothing is opened while paths are the machine's: /dev/null might be a
+	// fifo there. An *os.File is handed over as it is.
+	null := c.machine.host.null
+	in.Stdin, in.Stdout, in.Stderr = orReader(c.Stdin, null), orWriter(c.Stdout, null), orWriter(c.Stderr, null)
+	in.Cancel = c.Cancel
+	if in.Cancel == nil {
+		in.Cancel = c.killTree
+	}
+	attr := &syscall.SysProcAttr{}
+	if a := c.SysProcAttr; a != nil {
+		attr.Setsid, attr.Setctty, attr.Ctty, attr.Setpgid, attr.Pdeathsig = a.Setsid, a.Setctty, a.Ctty, a.Setpgid, a.Pdeathsig
+	}
+	attr.UseCgroupFD, attr.CgroupFD = true, place
+	in.SysProcAttr = attr
+	return nil
+}
+
+func (c *Cmd) killTree() error {
+	err := c.cgroup.kill()
+	if errors.Is(err, os.ErrNotExist) {
+		return os.ErrProcessDone
+	}
+	return err
+}
+
+// Wait waits for the command to end and for the copying of its input and
+// output, and releases what it used.
+func (c *Cmd) Wait() error {
+	if c.Process == nil {
+		return c.fail(errors.New("not started"))
+	}
+	<-c.reaped
+	err := c.result
+	closeAll(c.ours)
+	c.ProcessState = c.inner.ProcessState
+	c.machine.calls.close(c.cgroup)
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		exit := &ExitError{ProcessState: failed.ProcessState, Machine: c.machine.Name(), Command: c.String()}
+		if c.tail != nil {
+			exit.Stderr = c.tail.Bytes()
+		}
+		if cause := context.Cause(c.ctx); cause != nil && failed.ExitCode() < 0 {
+			return &Error{Op: "exec", Machine: exit.Machine, Err: fmt.Errorf("%s: %w", c, errors.Join(cause, exit))}
+		}
+		return exit
+	}
+	return c.fail(err)
+}
+
+func (c *Cmd) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return &Error{Op: "exec", Machine: c.machine.Name(), Err: fmt.Errorf("%s: %w", c, err)}
+}
+
+// orReader puts a file that is open in the place of none.
+func orReader(r io.Reader, otherwise *os.File) io.Reader {
+	if r == nil {
+		return otherwise
+	}
+	return r
+}
+
+func orWriter(w io.Writer, otherwise *os.File) io.Writer {
+	if w == nil {
+		return otherwise
+	}
+	return w
+}

@@ -1,0 +1,83 @@
+package nspawn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pty is a pair of the machine's own devpts, so that programs inside find their
+// terminal under the name that the kernel tells them.
+type pty struct{ master, slave *os.File }
+
+// openPTY makes a pair in the machine.
+func openPTY(l *leader) (*pty, error) {
+	var pair *pty
+	err := onOwnThread(func() error {
+		if err := l.join(); err != nil {
+			return err
+		}
+		fd, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return fmt.Errorf("open /dev/pts/ptmx in the machine: %w", err)
+		}
+		pair, err = unlockPTY(fd)
+		return err
+	})
+	return pair, err
+}
+
+// unlockPTY takes a multiplexer's descriptor and opens the other end without
+// going by any path.
+func unlockPTY(fd int) (*pty, error) {
+	// TIOCSPTLCK fails on whatever else may have been put in ptmx's place.
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("unlock the terminal: %w", err), unix.Close(fd))
+	}
+	slave, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+	if errno != 0 {
+		return nil, errors.Join(fmt.Errorf("open the other end of the terminal: %w", errno), unix.Close(fd))
+	}
+	return &pty{master: os.NewFile(uintptr(fd), "ptmx"), slave: os.NewFile(slave, "pts")}, nil
+}
+
+// resize gives the pair the size of a terminal here.
+func (p *pty) resize(from int) {
+	if size, err := unix.IoctlGetWinsize(from, unix.TIOCGWINSZ); err == nil {
+		if conn, err := p.master.SyscallConn(); err == nil {
+			_ = conn.Control(func(fd uintptr) { _ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
+		}
+	}
+}
+
+// show copies what is written to the terminal, until nothing more comes from a
+// command that has ended. Before, that no process holds the other end may be
+// passing: login(1) hangs up its terminal and opens it again, and no event tells.
+func (p *pty) show(out io.Writer, ended <-chan struct{}) {
+	for {
+		_, err := io.Copy(out, p.master)
+		if !errors.Is(err, unix.EIO) || isClosed(ended) {
+			return
+		}
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// Close closes both ends; closing twice does no harm.
+func (p *pty) Close() error {
+	return errors.Join(p.master.Close(), ignoreClosed(p.slave.Close()))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,200 @@
+package nspawn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// exitReboot is nspawn's exit status when the machine asked to be rebooted and
+// --keep-unit leaves that to the supervisor.
+const exitReboot = 133
+
+// cleanupPatience bounds a clean-up, which no caller's context may cut short.
+const cleanupPatience = 30 * time.Second
+
+// start makes the first boot, and the goroutine that looks after the machine.
+func (m *Machine) start(ctx context.Context) error {
+	b, err := m.starter().launch(ctx, m)
+	if err != nil {
+		m.finish(ExitStatus{Code: -1})
+		close(m.unwatched)
+		return errors.Join(err, m.err)
+	}
+	go m.supervise(b)
+	select {
+	case <-b.known:
+		return nil
+	case <-m.unwatched:
+		if isClosed(b.known) {
+			return nil // a short Command
+		}
+		return m.startFailure()
+	case <-ctx.Done():
+		killErr := m.cgroup().kill()
+		<-m.unwatched
+		return errors.Join(context.Cause(ctx), killErr)
+	}
+}
+
+// startFailure says why nspawn ended before the machine began.
+func (m *Machine) startFailure() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := fmt.Errorf("systemd-nspawn ended with status %d before the machine began", m.exit.Code)
+	if m.exit.Signal != 0 {
+		err = fmt.Errorf("systemd-nspawn was killed by %v before the machine began", m.exit.Signal)
+	}
+	return &Error{Op: "start", Machine: m.record.Config.Name, Err: errors.Join(err, m.err), Console: m.console}
+}
+
+// supervise owns the machine from its first boot to its end.
+func (m *Machine) supervise(b *boot) {
+	defer close(m.unwatched)
+	for {
+		if err := b.nspawn.wait(m.host.closing); err != nil {
+			m.detach(b)
+			return
+		}
+		status := b.reap()
+		b.close()
+		close(b.over)
+		next, err := m.reboot(status)
+		if err != nil {
+			m.host.log.Error("machine did not come back from its reboot", "machine", m.Name(), "error", err)
+		}
+		if next == nil {
+			m.finish(status)
+			return
+		}
+		b = next
+	}
+}
+
+// reboot starts the machine again if that is what its end meant.
+func (m *Machine) reboot(status ExitStatus) (*boot, error) {
+	m.mu.Lock()
+	again := status.Code == exitReboot && m.lock != nil && !m.stopping && m.record.Config.Reboot == RebootAllow
+	m.mu.Unlock()
+	if !again || m.host.closing.Err() != nil {
+		return nil, nil
+	}
+	m.host.log.Info("machine reboots", "machine", m.Name())
+	ctx, cancel := context.WithTimeout(m.host.closing, cleanupPatience)
+	defer cancel()
+	if err := m.saveRecord(func(r *record) { r.Reboots++ }); err != nil {
+		return nil, err
+	}
+	return m.starter().relaunch(ctx, m)
+}
+
+// starter is what started the machine.
+func (m *Machine) starter() starter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.host.starters[m.record.Launcher]
+}
+
+// detach stops looking after a machine that goes on.
+func (m *Machine) detach(b *boot) {
+	if b.child {
+		go b.reap() // it stays our child for as long as this program lives
+	}
+	b.close()
+	if m.lock != nil {
+		m.lock.release()
+	}
+}
+
+// finish removes what the machine leaves behind and says that it has ended.
+func (m *Machine) finish(status ExitStatus) {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
+	defer cancel()
+	console := m.Console(consoleLines)
+	var err error
+	if m.lock != nil {
+		m.mu.Lock()
+		rec := m.record
+		m.mu.Unlock()
+		err = m.host.clean(ctx, &rec, m.dir)
+		err = errors.Join(err, m.lock.release())
+	}
+	m.host.forget(m)
+	m.mu.Lock()
+	status.Forced = m.exit.Forced
+	m.exit, m.err, m.console, m.boot = status, fail("clean up", m.record.Config.Name, err), console, nil
+	if m.console == nil {
+		m.console = []string{}
+	}
+	m.mu.Unlock()
+	m.host.log.Info("machine ended", "machine", m.Name(), "code", status.Code)
+	close(m.done)
+}
+
+// clean removes everything that a machine may have left. It succeeds where
+// there is nothing, and is called with the machine's lock held.
+func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
+	s, err := h.starterOf(rec)
+	if err != nil {
+		return err
+	}
+	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
+	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), os.RemoveAll(dir))
+	return errors.Join(errs...)
+}
+
+// removeRootLock removes the lock file that an nspawn leaves beside the root
+// when it is killed, unless another holds it.
+func (r *record) removeRootLock() error {
+	path := filepath.Join(filepath.Dir(r.Config.Root), ".#"+filepath.Base(r.Config.Root)+".lck")
+	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return nil
+	}
+	// nspawn uses descriptor locks, which flock does not see.
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock) != nil {
+		return nil
+	}
+	return os.Remove(path)
+}
+
+// removeSnapshots removes the throw-away copy of the root that an nspawn leaves
+// when it is killed.
+func (r *record) removeSnapshots() error {
+	if !r.Config.Ephemeral {
+		return nil
+	}
+	pattern := ".#machine." + filepath.Base(r.Config.Root)
+	return removeMatching(filepath.Dir(r.Config.Root), pattern)
+}
+
+// removeMatching removes the entries of a directory that start with a prefix
+// and go on with 16 hexadecimal digits, as systemd names temporary files.
+func removeMatching(dir, prefix string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, entry := range entries {
+		name := entry.Name()
+		if len(name) == len(prefix)+16 && name[:len(prefix)] == prefix {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,1 @@
+systemd-nspawn --settings=no --machine=shared --directory=/roots/shared --resolv-conf=off --timezone=off --link-journal=no --kill-signal=SIGRTMIN+4 --private-users=pick --private-users-ownership=auto --notify-ready=yes --boot

@@ -1,0 +1,144 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// relay is run by bash in the machine: it connects and copies both ways. Its first
+// byte says that the connection stands; anything else is the reason why it does not.
+const relay = `{ exec 3<>"/dev/$1/$2/$3"; } 2>&1 || exit 1
+printf +; cat <&3 & cat >&3; wait`
+
+// Dial connects from inside the machine, with the machine's own resolver, so that any
+// client of the standard library can look from there. Network is "tcp" or "udp". The
+// connection is carried by a command, hence the machine needs bash and cat; the end
+// of ctx closes it.
+func (s *Session) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	fail := func(err error) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: insideAddr{network, address}, Err: err}
+	}
+	proto := strings.TrimRight(network, "46")
+	if proto != "tcp" && proto != "udp" {
+		return fail(net.UnknownNetworkError(network))
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fail(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stdin, toMachine := io.Pipe()
+	fromMachine, stdout := io.Pipe()
+	c := &insideConn{r: fromMachine, w: toMachine, addr: insideAddr{network, address}, ended: make(chan struct{})}
+	c.cancel = func() { cancel(net.ErrClosed) }
+	// The command does not end while its input is being read, also if it is killed.
+	stop := context.AfterFunc(ctx, func() {
+		stdin.CloseWithError(context.Cause(ctx))
+		stdout.CloseWithError(context.Cause(ctx))
+	})
+	go func() {
+		defer close(c.ended)
+		defer stop()
+		err := s.target.Machine.Exec(ctx, Command{
+			Args:  []string{"bash", "-c", relay, "dial", proto, host, port},
+			Stdin: stdin, Stdout: stdout,
+		})
+		if err == nil {
+			err = io.EOF
+		}
+		stdout.CloseWithError(err)
+		stdin.CloseWithError(err)
+	}()
+	if err := c.established(ctx); err != nil {
+		c.Close()
+		return fail(err)
+	}
+	return c, nil
+}
+
+// established waits for the relay's first byte. If it says no, nothing must wait for
+// its standard input to end, which only the caller could end.
+func (c *insideConn) established(ctx context.Context) error {
+	first := make([]byte, 1)
+	_, err := io.ReadFull(c.r, first)
+	if err == nil && first[0] == '+' {
+		return nil
+	}
+	if err == nil {
+		c.w.Close()
+		reason, _ := io.ReadAll(io.LimitReader(c.r, 1<<10))
+		return errors.New(lastField(string(first) + string(reason)))
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// lastField returns what bash says is wrong: "bash: connect: Connection refused" and
+// a second, less helpful line.
+func lastField(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.ToLower(strings.TrimSpace(line[strings.LastIndex(line, ": ")+1:]))
+}
+
+// insideAddr is the address of the far end.
+type insideAddr struct{ network, address string }
+
+func (a insideAddr) Network() string { return a.network }
+func (a insideAddr) String() string  { return a.address }
+
+// insideConn is a connection carried by a command in a machine. Deadlines end it as
+// a whole, which is enough for clients that ask once.
+type insideConn struct {
+	r      *io.PipeReader
+	w      *io.PipeWriter
+	addr   insideAddr
+	cancel func()
+	ended  chan struct{}
+	timer  *time.Timer
+}
+
+func (c *insideConn) Read(p []byte) (int, error)  { return c.r.Read(p) }
+func (c *insideConn) Write(p []byte) (int, error) { return c.w.Write(p) }
+
+// Close ends the command and waits for it.
+func (c *insideConn) Close() error {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.w.Close()
+	c.r.Close()
+	c.cancel()
+	<-c.ended
+	return nil
+}
+
+func (c *insideConn) LocalAddr() net.Addr  { return insideAddr{c.addr.network, "inside"} }
+func (c *insideConn) RemoteAddr() net.Addr { return c.addr }
+
+// SetDeadline makes reads and writes fail from then on. It can be set once.
+func (c *insideConn) SetDeadline(t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(time.Until(t), func() {
+		err := fmt.Errorf("%s: %w", c.addr.address, os.ErrDeadlineExceeded)
+		c.r.CloseWithError(err)
+		c.w.CloseWithError(err)
+		c.cancel()
+	})
+	return nil
+}
+
+func (c *insideConn) SetReadDeadline(t time.Time) error  { return c.SetDeadline(t) }
+func (c *insideConn) SetWriteDeadline(t time.Time) error { return c.SetDeadline(t) }

@@ -1,0 +1,113 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Change is an ingredient of a stage that is not what it was.
+type Change struct {
+	// Name is the ingredient's, such as "step 2: content" or "parent".
+	Name string
+
+	// Before and After are the values. Both are empty for secrets, for binary data
+	// and for what is too long to be kept; one is for what is new or gone.
+	Before, After string
+}
+
+// String returns the change in one line, or in several, like a diff, if the values
+// have several lines.
+func (c Change) String() string {
+	before, after := c.Before, c.After
+	switch {
+	case before == "" && after == "":
+		return c.Name + " changed"
+	case !strings.Contains(before, "\n") && !strings.Contains(after, "\n"):
+		return fmt.Sprintf("%s changed from %q to %q", c.Name, before, after)
+	}
+	return c.Name + " changed:\n" + strings.TrimSuffix(diffLines(before, after), "\n")
+}
+
+// compare returns what differs between two recipes, the old one first. Without an old
+// one it returns nil.
+func compare(before, after *Recipe) []Change {
+	if before == nil || after == nil {
+		return nil
+	}
+	old := map[string]Ingredient{}
+	for _, in := range before.Ingredients {
+		old[in.Name] = in
+	}
+	var changes []Change
+	for _, in := range after.Ingredients {
+		was, ok := old[in.Name]
+		delete(old, in.Name)
+		if !ok || was.Digest != in.Digest {
+			changes = append(changes, Change{in.Name, was.Text, in.Text})
+		}
+	}
+	for _, in := range before.Ingredients {
+		if was, ok := old[in.Name]; ok {
+			changes = append(changes, Change{in.Name, was.Text, ""})
+		}
+	}
+	return changes
+}
+
+// summary names the changes in a few words. What comes from other stages is only
+// named if nothing of the stage's own changed.
+func summary(changes []Change) string {
+	var own, others []string
+	for _, c := range changes {
+		switch {
+		case c.Name == "parent":
+			others = append(others, "the stage before it changed")
+		case strings.HasPrefix(c.Name, "need "):
+			others = append(others, strings.TrimPrefix(c.Name, "need ")+" changed")
+		default:
+			own = append(own, c.Name+" changed")
+		}
+	}
+	if len(own) == 0 {
+		own = others
+	}
+	if len(own) > 3 {
+		own = append(own[:3], fmt.Sprintf("%d more", len(own)-3))
+	}
+	return strings.Join(own, ", ")
+}
+
+// Explain returns what changed in a stage since it was last completed, which is why
+// it would run again. It is empty if nothing changed, and an error that matches
+// [ErrNotFound] if the stage was never completed.
+func (l *Lab) Explain(ctx context.Context, stage string) ([]Change, error) {
+	i, err := l.resolve(stage)
+	if err != nil {
+		return nil, err
+	}
+	tracks, err := l.tracks(ctx, Steering{})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tracks {
+		for _, w := range t.work {
+			if w.node != i {
+				continue
+			}
+			last, ok := t.state.Keys[w.Name]
+			if !ok {
+				return nil, fmt.Errorf("stage %s: never completed: %w", w.ref, ErrNotFound)
+			}
+			if last == w.key {
+				return nil, nil
+			}
+			before := l.dir.loadRecipe(last)
+			if before == nil {
+				return nil, fmt.Errorf("stage %s: its last recipe: %w", w.ref, ErrNotFound)
+			}
+			return compare(before, w.recipe), nil
+		}
+	}
+	return nil, nil
+}

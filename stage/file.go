@@ -1,0 +1,43 @@
+package stage
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// writeFile replaces a file of the state as a whole: whoever reads it, also after a
+// crash, finds the old or the new content.
+func writeFile(name string, data []byte, perm os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails after the rename, as it should
+	_, err = f.Write(data)
+	for _, do := range []func() error{
+		func() error { return f.Chmod(perm) }, f.Sync,
+	} {
+		if err == nil {
+			err = do()
+		}
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

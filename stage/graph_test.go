@@ -1,0 +1,131 @@
+package stage_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/stagetest"
+)
+
+// pair has gw with three stages and web, whose second needs gw's second.
+func pair() stage.Plan {
+	web := stages("w1", "w2", "w3")
+	web[1].Needs = []string{"gw/g2"}
+	return stage.Plan{Name: "lab", Setups: []stage.Setup{
+		{Machine: "web", Stages: web},
+		{Machine: "gw", Stages: stages("g1", "g2", "g3")},
+	}}
+}
+
+func TestNeedsAcrossMachines(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pair())
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
+	ended := map[string]int{}
+	for _, e := range f.kinds(stage.StageEnded) {
+		ended[e.Machine+"/"+e.Stage] = e.Seq
+	}
+	for _, e := range f.kinds(stage.StageStarted) {
+		if e.Stage == "w2" && e.Seq < ended["gw/g2"] {
+			t.Error("web/w2 began before gw/g2 had ended")
+		}
+	}
+
+	t.Run("a need that changes", func(t *testing.T) {
+		f.plan.Setups[1].Stages[1].Steps = []stage.Step{do("changed")}
+		f.run(stage.Steering{}, "web/w2", "web/w3", "gw/g2", "gw/g3")
+		f.wantLog("web", "w1 w2 w3")
+	})
+	t.Run("what nobody needs", func(t *testing.T) {
+		f.plan.Setups[1].Stages[2].Steps = []stage.Step{do("other")}
+		f.run(stage.Steering{}, "gw/g3")
+	})
+	t.Run("from a stage that others need", func(t *testing.T) {
+		f.run(stage.Steering{From: "gw/g2"}, "web/w2", "web/w3", "gw/g2", "gw/g3")
+		f.wantLog("web", "w1 w2 w3")
+		f.wantLog("gw", "g1 changed other")
+	})
+	t.Run("until leaves others alone", func(t *testing.T) {
+		f.run(stage.Steering{From: "web/w2", Until: "web/w2"}, "web/w2")
+		f.wantLog("gw", "g1 changed")
+	})
+}
+
+func TestFailureBlocksOnlyWhoNeedsIt(t *testing.T) {
+	t.Parallel()
+	plan := pair()
+	plan.Setups = append(plan.Setups, stage.Setup{Machine: "rhfs", Stages: stages("r1", "r2")})
+	plan.Setups[1].Stages[1].Steps = []stage.Step{command{"false"}}
+	f := newFixture(t, plan)
+	r, err := f.lab().Run(context.Background(), stage.Steering{})
+	if !errors.Is(err, stage.ErrBlocked) || stage.ExitCode(err) != 1 {
+		t.Errorf("error %v", err)
+	}
+	if want := []string{"web/w1", "gw/g1", "rhfs/r1", "rhfs/r2"}; !slices.Equal(r.Ran, want) {
+		t.Errorf("ran %q, want %q", r.Ran, want)
+	}
+}
+
+func TestMachinesRunSideBySide(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, stage.Plan{Name: "lab", Setups: []stage.Setup{
+		{Machine: "a", Stages: []stage.Stage{{Name: "s", Steps: []stage.Step{command{"meet"}}, Timeout: 10 * time.Second}}},
+		{Machine: "b", Stages: []stage.Stage{{Name: "s", Steps: []stage.Step{command{"meet"}}, Timeout: 10 * time.Second}}},
+	}})
+	here := make(chan bool)
+	meet := func(ctx context.Context, p *stagetest.Proc) error {
+		select {
+		case here <- true:
+		case <-here:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return nil
+	}
+	f.machines["a"].Handle("meet", meet)
+	f.machines["b"].Handle("meet", meet)
+	f.run(stage.Steering{}, "a/s", "b/s")
+}
+
+func TestValidatePlan(t *testing.T) {
+	t.Parallel()
+	need := func(setups ...stage.Setup) stage.Plan { return stage.Plan{Name: "lab", Setups: setups} }
+	for _, tt := range []struct {
+		name string
+		plan stage.Plan
+		want string
+	}{
+		{"empty", stage.Plan{}, "no machines"},
+		{"no lab name", stage.Plan{Setups: []stage.Setup{{Machine: "a"}}}, `lab "": empty name`},
+		{"odd name", need(stage.Setup{Machine: "a/b"}), `'/' is none of`},
+		{"hidden name", need(stage.Setup{Machine: "..", Stages: stages("x")}), `begins with "."`},
+		{"long name", need(stage.Setup{Machine: strings.Repeat("x", 101)}), "longer than 100"},
+		{"machine twice", need(stage.Setup{Machine: "a"}, stage.Setup{Machine: "a"}), `machine "a" appears twice`},
+		{"stage twice", need(stage.Setup{Machine: "a", Stages: stages("x", "x")}), "a/x appears twice"},
+		{"empty stage name", need(stage.Setup{Machine: "a", Stages: stages("")}), "empty name"},
+		{"nil step", need(stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Steps: []stage.Step{nil}}}}), "step 1 is nil"},
+		{"need of no machine", need(stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Needs: []string{"y"}}}}), "is not MACHINE/STAGE"},
+		{"unknown need", need(
+			stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Needs: []string{"b/setup_mbd"}}}},
+			stage.Setup{Machine: "b", Stages: stages("setup_mdb")}), `unknown (is it "b/setup_mdb"?)`},
+		{"need of its own machine", need(stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x"}, {Name: "y", Needs: []string{"a/x"}}}}), "of the same machine"},
+		{"cycle", need(
+			stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Needs: []string{"b/z"}}}},
+			stage.Setup{Machine: "b", Stages: []stage.Stage{{Name: "y", Needs: []string{"a/x"}}, {Name: "z"}}}),
+			"a/x → b/z → b/y → a/x"},
+		{"input of two kinds", need(stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Inputs: []stage.Input{{File: "a", Env: "b"}}}}}), "input 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := tt.plan.Validate()
+			if !errors.Is(err, stage.ErrInvalid) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}

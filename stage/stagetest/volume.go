@@ -1,0 +1,307 @@
+package stagetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prologin/rig/stage"
+)
+
+// Volume is a [stage.Volume] in a directory: the tree is a directory, a snapshot a
+// copy of it. It survives the program, also one that is killed.
+type Volume struct {
+	Faults
+
+	dir  string
+	base map[string]string
+
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+var (
+	_ stage.Volume   = (*Volume)(nil)
+	_ stage.Resetter = (*Volume)(nil)
+	_ stage.Differ   = (*Volume)(nil)
+	_ stage.Cloner   = (*Volume)(nil)
+)
+
+// NewVolume returns the volume in the given directory, which it makes if need be. A
+// fresh tree has the files of base, by name.
+func NewVolume(dir string, base map[string]string) (*Volume, error) {
+	v := &Volume{dir: dir, base: base, counts: map[string]int{}}
+	if err := os.MkdirAll(v.path("snapshots"), 0o755); err != nil {
+		return nil, err
+	}
+	if err := v.sweep(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(v.Tree()); err != nil {
+		return v, v.replace(v.fill)
+	}
+	return v, nil
+}
+
+func (v *Volume) path(elem ...string) string {
+	return filepath.Join(append([]string{v.dir}, elem...)...)
+}
+
+// Tree returns the path of the tree.
+func (v *Volume) Tree() string { return v.path("tree") }
+
+// Count returns how often the named method was called.
+func (v *Volume) Count(method string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.counts[method]
+}
+
+func (v *Volume) hit(method string) error {
+	v.mu.Lock()
+	v.counts[method]++
+	v.mu.Unlock()
+	return v.Faults.hit(method)
+}
+
+// sweep removes what a killed program left half-made.
+func (v *Volume) sweep() error {
+	current, _ := os.Readlink(v.Tree())
+	for _, pattern := range []string{"tree-*", "snapshots/.new-*", ".link"} {
+		found, err := filepath.Glob(v.path(pattern))
+		if err != nil {
+			return err
+		}
+		for _, f := range found {
+			if filepath.Base(f) != current {
+				if err := os.RemoveAll(f); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// replace makes a new tree and puts it in the place of the old one: the tree is a
+// symbolic link, which can be replaced at once.
+func (v *Volume) replace(fill func(dir string) error) error {
+	old, _ := os.Readlink(v.Tree())
+	fresh := "tree-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	if err := os.Mkdir(v.path(fresh), 0o755); err != nil {
+		return err
+	}
+	if err := fill(v.path(fresh)); err != nil {
+		return err
+	}
+	if err := os.Symlink(fresh, v.path(".link")); err != nil {
+		return err
+	}
+	if err := os.Rename(v.path(".link"), v.Tree()); err != nil {
+		return err
+	}
+	if old == "" {
+		return nil
+	}
+	return os.RemoveAll(v.path(old))
+}
+
+func (v *Volume) fill(dir string) error {
+	for name, text := range v.base {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reset makes the tree a fresh one.
+func (v *Volume) Reset(ctx context.Context) error {
+	if err := v.hit("Reset"); err != nil {
+		return err
+	}
+	return v.replace(v.fill)
+}
+
+// Saved lists the snapshots, oldest first.
+func (v *Volume) Saved(ctx context.Context) ([]stage.Saved, error) {
+	if err := v.hit("Saved"); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(v.path("snapshots"))
+	if err != nil {
+		return nil, err
+	}
+	var out []stage.Saved
+	for _, e := range entries {
+		var s stage.Saved
+		data, err := os.ReadFile(v.path("snapshots", e.Name(), "meta.json"))
+		if err != nil || json.Unmarshal(data, &s) != nil || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		out = append(out, s)
+	}
+	slices.SortStableFunc(out, func(a, b stage.Saved) int { return a.Time.Compare(b.Time) })
+	return out, nil
+}
+
+// Save copies the tree.
+func (v *Volume) Save(ctx context.Context, s stage.Saved) error {
+	if err := v.hit("Save"); err != nil {
+		return err
+	}
+	target := v.path("snapshots", s.Name)
+	if _, err := os.Stat(target); err == nil {
+		return fmt.Errorf("snapshot %s: %w", s.Name, fs.ErrExist)
+	}
+	s.Time = time.Now()
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	fresh := v.path("snapshots", ".new-"+s.Name)
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	if err := copyTree(filepath.Join(fresh, "tree"), v.Tree()); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(fresh, "meta.json"), data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(fresh, target)
+}
+
+// Restore makes the tree a copy of a snapshot.
+func (v *Volume) Restore(ctx context.Context, name string) error {
+	if err := v.hit("Restore"); err != nil {
+		return err
+	}
+	from := v.path("snapshots", name, "tree")
+	if _, err := os.Stat(from); err != nil {
+		return fmt.Errorf("snapshot %s: %w", name, err)
+	}
+	return v.replace(func(dir string) error {
+		if err := os.Remove(dir); err != nil {
+			return err
+		}
+		return copyTree(dir, from)
+	})
+}
+
+// CloneFrom makes the tree a copy of another Volume's snapshot.
+func (v *Volume) CloneFrom(ctx context.Context, source stage.Volume, name string) error {
+	if err := v.hit("CloneFrom"); err != nil {
+		return err
+	}
+	from, ok := source.(*Volume)
+	if !ok {
+		return fmt.Errorf("clone from a %T: %w", source, stage.ErrNotSupported)
+	}
+	return v.replace(func(dir string) error {
+		if err := os.Remove(dir); err != nil {
+			return err
+		}
+		return copyTree(dir, from.path("snapshots", name, "tree"))
+	})
+}
+
+// Remove deletes a snapshot.
+func (v *Volume) Remove(ctx context.Context, name string) error {
+	if err := v.hit("Remove"); err != nil {
+		return err
+	}
+	from := v.path("snapshots", name)
+	if _, err := os.Stat(from); err != nil {
+		return fmt.Errorf("snapshot %s: %w", name, err)
+	}
+	// Renamed first, so that half a snapshot is never taken for one.
+	gone := v.path("snapshots", ".new-"+name)
+	if err := os.Rename(from, gone); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
+}
+
+// copyTree copies directories, files and symbolic links. The source may be a link.
+func copyTree(to, from string) error {
+	from, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.CopyFS(to, os.DirFS(from))
+}
+
+// Files returns the content of every file of the tree, by name.
+func (v *Volume) Files() (map[string]string, error) { return files(v.Tree()) }
+
+func files(dir string) (map[string]string, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		out[filepath.ToSlash(rel)] = string(data)
+		return err
+	})
+	return out, err
+}
+
+// Diff lists the files in which two snapshots differ. An empty name is the tree.
+func (v *Volume) Diff(ctx context.Context, from, to string) ([]stage.FileChange, error) {
+	if err := v.hit("Diff"); err != nil {
+		return nil, err
+	}
+	dir := func(name string) string {
+		if name == "" {
+			return v.Tree()
+		}
+		return v.path("snapshots", name, "tree")
+	}
+	before, err := files(dir(from))
+	if err != nil {
+		return nil, err
+	}
+	after, err := files(dir(to))
+	if err != nil {
+		return nil, err
+	}
+	var out []stage.FileChange
+	for name, text := range after {
+		if old, ok := before[name]; !ok {
+			out = append(out, stage.FileChange{Path: "/" + name, Kind: stage.Added})
+		} else if old != text {
+			out = append(out, stage.FileChange{Path: "/" + name, Kind: stage.Modified})
+		}
+		delete(before, name)
+	}
+	for name := range before {
+		out = append(out, stage.FileChange{Path: "/" + name, Kind: stage.Removed})
+	}
+	slices.SortFunc(out, func(a, b stage.FileChange) int { return strings.Compare(a.Path, b.Path) })
+	return out, nil
+}

@@ -1,0 +1,132 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Validate returns every fault of the plan at once, or nil. Each fault matches
+// [ErrInvalid]. It looks at nothing but the plan.
+func (p Plan) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%w plan: "+format, append([]any{ErrInvalid}, args...)...))
+	}
+	if err := checkName(p.Name); err != nil {
+		fault("lab %q: %v", p.Name, err)
+	}
+	if len(p.Setups) == 0 {
+		fault("no machines")
+	}
+	machines := map[string]bool{}
+	for _, s := range p.Setups {
+		if err := checkName(s.Machine); err != nil {
+			fault("machine %q: %v", s.Machine, err)
+		}
+		if machines[s.Machine] {
+			fault("machine %q appears twice", s.Machine)
+		}
+		machines[s.Machine] = true
+		s.validate(fault)
+	}
+	p.validateNeeds(fault)
+	return errors.Join(faults...)
+}
+
+func (s Setup) validate(fault func(string, ...any)) {
+	seen := map[string]bool{}
+	for _, st := range s.Stages {
+		if err := checkName(st.Name); err != nil {
+			fault("stage %s/%q: %v", s.Machine, st.Name, err)
+		}
+		if seen[st.Name] {
+			fault("stage %s/%s appears twice", s.Machine, st.Name)
+		}
+		seen[st.Name] = true
+		if st.Timeout < 0 || st.CheckTimeout < 0 {
+			fault("stage %s/%s: negative time-out", s.Machine, st.Name)
+		}
+		for i, step := range st.Steps {
+			if step == nil {
+				fault("stage %s/%s: step %d is nil", s.Machine, st.Name, i+1)
+			} else if v, ok := step.(validator); ok {
+				if err := v.Validate(); err != nil {
+					fault("stage %s/%s: step %d: %w", s.Machine, st.Name, i+1, err)
+				}
+			}
+		}
+		for i, check := range st.Checks {
+			if check == nil {
+				fault("stage %s/%s: check %d is nil", s.Machine, st.Name, i+1)
+			} else if v, ok := check.(validator); ok {
+				if err := v.Validate(); err != nil {
+					fault("stage %s/%s: check %d: %w", s.Machine, st.Name, i+1, err)
+				}
+			}
+		}
+		for i, in := range st.Inputs {
+			if err := in.Validate(); err != nil {
+				fault("stage %s/%s: input %d: %w", s.Machine, st.Name, i+1, err)
+			}
+		}
+	}
+}
+
+// validator is a step or check that can tell whether its fields make sense.
+type validator interface{ Validate() error }
+
+func (p Plan) validateNeeds(fault func(string, ...any)) {
+	known := p.refs()
+	for _, s := range p.Setups {
+		for _, st := range s.Stages {
+			for _, need := range st.Needs {
+				r, ok := parseRef(need)
+				switch {
+				case !ok:
+					fault("stage %s/%s: need %q is not MACHINE/STAGE", s.Machine, st.Name, need)
+				case r.machine == s.Machine:
+					fault("stage %s/%s: need %q is of the same machine, where order decides", s.Machine, st.Name, need)
+				case !slices.Contains(known, need):
+					fault("stage %s/%s: need %q is unknown%s", s.Machine, st.Name, need, suggest(need, known))
+				}
+			}
+		}
+	}
+	if path := newGraph(p).cycle(); path != nil {
+		fault("stages wait for each other: %s", strings.Join(path, " → "))
+	}
+}
+
+// refs returns every stage as "machine/stage", in the plan's order.
+func (p Plan) refs() []string {
+	var refs []string
+	for _, s := range p.Setups {
+		for _, st := range s.Stages {
+			refs = append(refs, ref{s.Machine, st.Name}.String())
+		}
+	}
+	return refs
+}
+
+// maxName leaves room for a key in a file name made of a stage's name.
+const maxName = 100
+
+func checkName(name string) error {
+	if name == "" {
+		return errors.New("empty name")
+	}
+	if len(name) > maxName {
+		return fmt.Errorf("name longer than %d bytes", maxName)
+	}
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
+		return fmt.Errorf("name begins with %q", name[:1])
+	}
+	for _, c := range name {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._-", c)) {
+			return fmt.Errorf("%q is none of letters, digits, '.', '_' and '-'", c)
+		}
+	}
+	return nil
+}

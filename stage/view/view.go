@@ -1,0 +1,195 @@
+// Package view shows a run's events to people: as lines, or as a live picture of all
+// machines where there is a terminal.
+package view
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prologin/rig/stage"
+)
+
+// Options says how to show events.
+type Options struct {
+	// Verbose shows the output of commands and every check and step.
+	Verbose bool
+
+	// NoColor leaves out colours. They are also left out if the variable NO_COLOR is
+	// set to anything, see https://no-color.org, and where there is no terminal.
+	NoColor bool
+
+	// Plain prints lines also where there is a terminal.
+	Plain bool
+}
+
+// View shows events. Its method Event fits in [stage.Options].
+type View struct {
+	live  *live
+	plain *plain
+}
+
+// New returns a View that shows a live picture on f if that is a terminal that can
+// move its cursor, and prints lines otherwise. Close must be called at the end.
+func New(f *os.File, o Options) *View {
+	terminal := isTerminal(f) && os.Getenv("TERM") != "dumb"
+	color := terminal && !o.NoColor && os.Getenv("NO_COLOR") == ""
+	if o.Plain || !terminal {
+		return &View{plain: &plain{w: f, verbose: o.Verbose, paint: painter(color)}}
+	}
+	return &View{live: newLive(f, func() (int, int) { return size(f) }, o.Verbose, painter(color))}
+}
+
+// Lines returns a View that prints lines to w, without colours.
+func Lines(w io.Writer, o Options) *View {
+	return &View{plain: &plain{w: w, verbose: o.Verbose, paint: painter(false)}}
+}
+
+// Event shows one event.
+func (v *View) Event(e stage.Event) {
+	if v.live != nil {
+		v.live.event(e)
+		return
+	}
+	v.plain.event(e)
+}
+
+// Close removes the live picture and leaves the lines. The View shows nothing after it.
+func (v *View) Close() {
+	if v.live != nil {
+		v.live.close()
+	}
+}
+
+// painter colours text, or does nothing.
+type painter bool
+
+func (p painter) code(code, text string) string {
+	if !p || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[m"
+}
+
+func (p painter) good(s string) string { return p.code("32", s) }
+func (p painter) bad(s string) string  { return p.code("1;31", s) }
+func (p painter) busy(s string) string { return p.code("33", s) }
+func (p painter) dim(s string) string  { return p.code("2", s) }
+func (p painter) bold(s string) string { return p.code("1", s) }
+
+// plain prints one line for each event that is worth it.
+type plain struct {
+	w       io.Writer
+	verbose bool
+	paint   painter
+}
+
+func (p *plain) event(e stage.Event) {
+	if line := describe(e, p.verbose, p.paint); line != "" {
+		fmt.Fprintln(p.w, line)
+	}
+}
+
+// describe returns an event as a line, or "" if it is not worth one.
+func describe(e stage.Event, verbose bool, p painter) string {
+	at := e.Machine
+	if e.Stage != "" {
+		at += "/" + e.Stage
+	}
+	line := func(text string, args ...any) string { return p.bold(at) + ": " + fmt.Sprintf(text, args...) }
+	switch e.Kind {
+	case stage.Waiting:
+		return e.Text
+	case stage.Note:
+		if at == "" {
+			return p.busy("note") + ": " + e.Text
+		}
+		return line("%s: %s", p.busy("note"), e.Text)
+	case stage.Planned:
+		if e.Text == "skipped" {
+			return line("%s (%s)", p.dim("skipped"), e.Why)
+		}
+	case stage.Restored:
+		if e.Err == "" {
+			return p.bold(e.Machine) + ": restored " + restoredTo(e) + " in " + took(e.Elapsed)
+		}
+	case stage.Started:
+		return line("started in %s", took(e.Elapsed))
+	case stage.StageStarted:
+		return line("%s", because(e.Why))
+	case stage.StageEnded:
+		if e.Err == "" {
+			return line("%s in %s", p.good("done"), took(e.Elapsed))
+		}
+		return line("%s after %s", p.bad("failed"), took(e.Elapsed))
+	case stage.StageBlocked:
+		return line("%s: %s", p.bad("not tried"), e.Err)
+	case stage.CheckFailed:
+		return line("%s: %s; seen instead: %s", p.bad("check failed"), e.Text, oneLine(e.Err))
+	case stage.RunEnded:
+		if e.Err != "" {
+			return fmt.Sprintf("%s: %s after %s", p.bold(e.Text), p.bad("failed"), took(e.Elapsed))
+		}
+		return fmt.Sprintf("%s: %s in %s", p.bold(e.Text), p.good("done"), took(e.Elapsed))
+	}
+	if verbose {
+		return detail(e, line, p)
+	}
+	return ""
+}
+
+// detail describes what only a verbose view shows.
+func detail(e stage.Event, line func(string, ...any) string, p painter) string {
+	switch e.Kind {
+	case stage.Stopped:
+		return line("stopped in %s", took(e.Elapsed))
+	case stage.StepStarted:
+		return line("step %d/%d: %s", e.Index, e.Total, e.Text)
+	case stage.Output:
+		return line("%s %s", p.dim("|"), e.Text)
+	case stage.CheckWaiting:
+		return line("waiting until %s; now: %s", e.Text, oneLine(e.Err))
+	case stage.CheckPassed:
+		return line("%s, after %s", e.Text, took(e.Elapsed))
+	case stage.SavedTree:
+		if e.Err == "" {
+			return line("saved while %s in %s", e.Why, took(e.Elapsed))
+		}
+	}
+	return ""
+}
+
+func restoredTo(e stage.Event) string {
+	if e.Stage == "" {
+		return "the base"
+	}
+	return "as after " + e.Stage
+}
+
+func because(why string) string {
+	if why == "" {
+		return "runs"
+	}
+	return "runs: " + why
+}
+
+// oneLine returns the first line of a text.
+func oneLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// took rounds a time for people.
+func took(d time.Duration) string {
+	switch {
+	case d >= time.Minute:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d >= time.Millisecond:
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(10 * time.Microsecond).String()
+}
