@@ -23,6 +23,8 @@ import (
 // calls a driver for one tree from two goroutines or processes at once.
 //
 // Errors are what the system said, or wrap the sentinels of this package.
+//
+// A driver that is an [io.Closer] too is closed with the Store.
 type Driver interface {
 	// Name is a short word that is written into the store's record.
 	Name() string
