@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *snapshot.Store) {
 		{"Cancelled", checkCancelled},
 		{"Diff", checkDiff},
 		{"Export", checkExport},
+		{"Size", checkSize},
 		{"Many", checkMany},
 		{"NothingLeft", checkNothingLeft},
 	} {
@@ -526,6 +527,26 @@ func diff(t *testing.T, v *snapshot.Volume, from, to string) []string {
 		list = append(list, string(c.Kind)+" "+c.Path)
 	}
 	return list
+}
+
+func checkSize(t *testing.T, s *snapshot.Store) {
+	v := create(t, s, "gw")
+	write(t, v, "sub/f", strings.Repeat("0123456789abcdef", 1<<16))
+	if err := os.Link(filepath.Join(v.Path(), "sub/f"), filepath.Join(v.Path(), "g")); err != nil {
+		t.Fatal(err)
+	}
+	take(t, v, "a", snapshot.Metadata{})
+	for _, name := range []string{"", "a"} {
+		size, err := v.Size(t.Context(), name)
+		if err != nil || size.Entries != 2 || size.Referenced < 1<<20 || size.Referenced > 2<<20 {
+			t.Errorf("size of %q is %+v, %v", name, size, err)
+		}
+		if known := s.Driver().Capabilities().Exclusive; known != (size.Exclusive >= 0) {
+			t.Errorf("exclusive size is %d, the driver promises %v", size.Exclusive, known)
+		}
+	}
+	_, err := v.Size(t.Context(), "missing")
+	is(t, err, snapshot.ErrNotFound)
 }
 
 // checkExport: a stream is the same each time, makes the same tree, and is refused if
