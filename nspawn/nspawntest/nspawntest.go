@@ -40,6 +40,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"CancelKillsTree", testCancelKillsTree},
 		{"Units", testUnits},
 		{"SlowStart", testSlowStart},
+		{"Journal", testJournal},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
