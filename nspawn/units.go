@@ -176,7 +176,7 @@ func (u *Unit) job(ctx context.Context, op, method string) error {
 
 // jobs makes the ends of jobs arrive on a channel.
 func (b *bus) jobs(ctx context.Context) (<-chan *dbus.Signal, error) {
-	if err := b.manager(ctx, "Subscribe").Err; err != nil {
+	if err := b.wantSignals(ctx); err != nil {
 		return nil, err
 	}
 	err := b.conn.AddMatchSignalContext(ctx, dbus.WithMatchObjectPath(systemdPath),

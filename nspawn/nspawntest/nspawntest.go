@@ -41,6 +41,8 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"Units", testUnits},
 		{"SlowStart", testSlowStart},
 		{"Journal", testJournal},
+		{"CommandUnit", testCommandUnit},
+		{"UserNamespace", testUserNamespace},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
