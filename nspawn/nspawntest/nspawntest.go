@@ -41,6 +41,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"Units", testUnits},
 		{"SlowStart", testSlowStart},
 		{"Journal", testJournal},
+		{"Escapes", testEscapes},
 		{"CommandUnit", testCommandUnit},
 		{"UserNamespace", testUserNamespace},
 	} {
