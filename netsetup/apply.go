@@ -54,7 +54,7 @@ func (h *Host) apply(ctx context.Context, n Network) error {
 
 // releaseEmpty deletes a journal that says nothing.
 func (h *Host) releaseEmpty(bridge string, j *journal) {
-	if len(j.objects) > 0 {
+	if len(j.names) > 0 {
 		return
 	}
 	if err := j.remove(); err != nil {
@@ -142,8 +142,8 @@ func (h *Host) undo(ctx context.Context, bridge string, j *journal, changes Chan
 
 // snapshot returns what the journal says now, by name.
 func (j *journal) snapshot() map[string]Object {
-	objects := make(map[string]Object, len(j.objects))
-	for _, o := range j.objects {
+	objects := make(map[string]Object, len(j.names))
+	for _, o := range j.objects() {
 		objects[o.String()] = o
 	}
 	return objects

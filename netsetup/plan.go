@@ -189,7 +189,7 @@ func (p *plan) drop(j *journal, wanted []Object) {
 	for _, o := range wanted {
 		names[o.String()] = true
 	}
-	for _, o := range slices.Backward(j.objects) {
+	for _, o := range slices.Backward(j.objects()) {
 		if !names[o.String()] {
 			p.changes = append(p.changes, Change{Delete, o})
 		}

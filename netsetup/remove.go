@@ -41,7 +41,7 @@ func (h *Host) PlanRemove(ctx context.Context, bridge string) (Changes, error) {
 			return err
 		}
 		if err == nil {
-			changes = unmaking(j.objects)
+			changes = unmaking(j.objects())
 		}
 		return err
 	})
@@ -82,7 +82,7 @@ func (h *Host) unmake(ctx context.Context, bridge string, j *journal) error {
 		return err
 	}
 	var errs []error
-	for _, c := range unmaking(j.objects) {
+	for _, c := range unmaking(j.objects()) {
 		err := ctx.Err()
 		if err == nil {
 			err = h.step(bridge, j, c)

@@ -40,10 +40,13 @@ func (c Chain) create(k *kernel) error {
 	if err != nil {
 		return err
 	}
-	if exists, err := t.ChainExists(c.Table, c.Name); exists || err != nil {
-		return ruleError(err)
+	// Looking first would be one more process; that it is there is rare.
+	if err = t.NewChain(c.Table, c.Name); err != nil {
+		if exists, existsErr := t.ChainExists(c.Table, c.Name); exists && existsErr == nil {
+			return nil
+		}
 	}
-	return ruleError(t.NewChain(c.Table, c.Name))
+	return ruleError(err)
 }
 
 func (c Chain) destroy(k *kernel) error {
