@@ -17,11 +17,11 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		if !n.ruled(f) {
 			continue
 		}
-		docker, err := v.chain(chainID{f, "filter", dockerUser})
+		docker, err := v.hasDocker(f)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, n.rules(f, docker.exists)...)
+		list = append(list, n.rules(f, docker)...)
 	}
 	list = append(list, newBridge(n.Bridge, n.MTU))
 	if !n.has(IPv6) && hostHasIPv6() {

@@ -16,17 +16,17 @@ func run(ctx context.Context, flags *prolo.Flags) (err error) {
 	setup := prolo.GW()
 	switch {
 	case flags.Plan:
-		return prolo.WritePlan(ctx, os.Stdout, flags, setup)
+		return prolo.WritePlan(os.Stdout, flags, setup)
 	case flags.Clean:
-		return prolo.Clean(ctx, flags, os.Stderr, setup.Machine)
+		return prolo.Clean(ctx, flags, setup, os.Stderr)
 	}
-	lab, err := prolo.Open(ctx, flags, os.Stderr)
+	lab, err := prolo.Open(ctx, flags, setup, os.Stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lab.Close(ctx)) }()
-	if err := lab.Run(ctx, setup); err != nil || !flags.Shell {
+	if err := lab.Run(ctx); err != nil || !flags.Shell {
 		return err
 	}
-	return lab.OpenShell(ctx, setup.Machine)
+	return lab.OpenShell(ctx)
 }

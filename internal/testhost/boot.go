@@ -88,8 +88,9 @@ func (h *Host) launch(notify string) (ended <-chan struct{}, err error) {
 		"NOTIFY_SOCKET="+notify,
 		"SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes", // sysctls, and udev, which wants a writable /sys
 		"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1",
-		"SYSTEMD_NSPAWN_LOCK=0", // its lock file would be left beside the root
-		"SYSTEMD_SECCOMP=0",     // else inherited by every machine started inside
+		"SYSTEMD_NSPAWN_TMPFS_TMP=0", // nor nspawn's own, see configure
+		"SYSTEMD_NSPAWN_LOCK=0",      // its lock file would be left beside the root
+		"SYSTEMD_SECCOMP=0",          // else inherited by every machine started inside
 	)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{

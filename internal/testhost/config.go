@@ -27,10 +27,11 @@ type Config struct {
 	Output io.Writer
 }
 
-// packages is what the host has beyond a minimal root. The second half is for
-// tests to look at the real thing with.
+// packages is what the host has beyond a minimal root: what machines need on a
+// full host, what archboot needs, and what tests look at the real thing with.
 var packages = []string{
 	"systemd-container", "udev", "libpam-systemd", "iptables", "nftables", "btrfs-progs", "e2fsprogs",
+	"pacman-package-manager", "makepkg", "arch-install-scripts", "libarchive-tools", "gnupg", "zstd",
 	"bind9-dnsutils", "curl", "iputils-ping", "procps", "tcpdump",
 }
 

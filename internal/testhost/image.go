@@ -14,7 +14,7 @@ import (
 )
 
 // recipe is counted up when [makeImage] changes.
-const recipe = 1
+const recipe = 2
 
 // diskSize is what a host and the machines in it may fill. The image is sparse.
 const diskSize = 16 << 30
@@ -82,7 +82,12 @@ func configure(root string) error {
 	for n := range loopDevices {
 		fmt.Fprintf(&loops, "b /dev/loop%d 0660 root disk - 7:%d\n", n, n)
 	}
-	return os.WriteFile(filepath.Join(root, "etc/tmpfiles.d/rig-loop.conf"), []byte(loops.String()), 0o644)
+	etc := filepath.Join(root, "etc")
+	return errors.Join(
+		os.WriteFile(filepath.Join(etc, "tmpfiles.d/rig-loop.conf"), []byte(loops.String()), 0o644),
+		// Tests keep machines' roots in /tmp: it has to be on the disk, without nosuid.
+		os.Symlink("/dev/null", filepath.Join(etc, "systemd/system/tmp.mount")),
+	)
 }
 
 // run runs a program to its end. Its error carries what the program said, or

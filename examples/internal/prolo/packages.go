@@ -16,16 +16,21 @@ func (l *Lab) openPackages(ctx context.Context) error {
 	if l.Mirror != "" {
 		l.say("packages: %s", l.Mirror)
 		l.source.Repositories = repositories(l.Mirror)
-		return nil
+		if l.MirrorKeys == "" {
+			return nil
+		}
+		keys, err := os.ReadFile(l.MirrorKeys)
+		l.source.Keys = [][]byte{keys}
+		return err
 	}
 	l.say("packages: a mirror made of Debian packages in %s; -mirror URL chooses a real one", l.Cache)
-	bar := newProgress(l.out)
+	bar := newProgress(l.out, "mirror")
 	defer bar.done()
 	mirror, err := archtest.Start(ctx, archtest.Options{
-		AddOns:   []string{"bind", "nginx"},
+		AddOns:   AddOns(),
 		Listen:   HostAddress + ":" + mirrorPort,
 		CacheDir: l.Cache,
-		Progress: func(e archtest.Event) { bar.show("mirror", e.Message) },
+		Progress: func(e archtest.Event) { bar.show(e.Message) },
 		Logger:   l.log,
 	})
 	if err != nil {
@@ -37,6 +42,10 @@ func (l *Lab) openPackages(ctx context.Context) error {
 	return nil
 }
 
+// AddOns are the packages that the stages install beyond what the embedded mirror
+// has anyway.
+func AddOns() []string { return []string{"bind", "nginx"} }
+
 func repositories(url string) []archboot.Repository {
 	server := strings.TrimRight(url, "/") + "/$repo/os/$arch"
 	return []archboot.Repository{
@@ -45,11 +54,14 @@ func repositories(url string) []archboot.Repository {
 	}
 }
 
-// Base returns the root that every machine starts as, and makes it first if
+// basePackages are those of the document's own bootstrap script.
+func basePackages() string { return "base vim openssh rxvt-unicode-terminfo bind-tools" }
+
+// base returns the root that every machine starts as, and makes it first if
 // there is none of this configuration.
 func (l *Lab) base(ctx context.Context) (snapshot.Snapshot, error) {
 	config := l.source
-	config.Packages = []string{"base", "vim", "openssh", "rxvt-unicode-terminfo", "bind-tools"}
+	config.Packages = strings.Fields(basePackages())
 	config.Locale, config.TimeZone = "en_US.UTF-8", "Europe/Paris"
 	config.NTP = []string{"ntp." + Domain}
 	if l.Password != "" {
@@ -79,9 +91,9 @@ func (l *Lab) bootstrap(ctx context.Context, config archboot.Config, key string)
 	if err != nil {
 		return snapshot.Snapshot{}, err
 	}
-	bar := newProgress(l.out)
+	bar := newProgress(l.out, "base")
 	defer bar.done()
-	config.Progress = func(e archboot.Event) { bar.show("base", e.String()) }
+	config.Progress = func(e archboot.Event) { bar.show(e.String()) }
 	config.Logger = l.log
 	if err := archboot.Bootstrap(ctx, volume.Path(), config); err != nil {
 		return snapshot.Snapshot{}, err

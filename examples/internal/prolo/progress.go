@@ -13,6 +13,7 @@ import (
 // elsewhere on a line of its own each few seconds.
 type progress struct {
 	out   io.Writer
+	what  string
 	width int // 0 where out is no terminal
 	start time.Time
 	shown time.Time
@@ -21,20 +22,20 @@ type progress struct {
 // plainInterval keeps logs short.
 const plainInterval = 5 * time.Second
 
-func newProgress(out io.Writer) *progress {
-	p := &progress{out: out, start: time.Now()}
+func newProgress(out io.Writer, what string) *progress {
+	p := &progress{out: out, what: what, start: time.Now()}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.width, _, _ = term.GetSize(int(f.Fd()))
 	}
 	return p
 }
 
-func (p *progress) show(what, message string) {
+func (p *progress) show(message string) {
 	if p.width == 0 && time.Since(p.shown) < plainInterval {
 		return
 	}
 	p.shown = time.Now()
-	line := fmt.Sprintf("%s: %3.0fs %s", what, time.Since(p.start).Seconds(), message)
+	line := fmt.Sprintf("%s: %3.0f s  %s", p.what, time.Since(p.start).Seconds(), message)
 	if p.width == 0 {
 		fmt.Fprintln(p.out, line)
 		return
@@ -45,9 +46,13 @@ func (p *progress) show(what, message string) {
 	fmt.Fprintf(p.out, "\r\x1b[K%s", line)
 }
 
-// done clears the line.
+// done replaces the line by one that says how long all took. What took no time
+// to speak of is not mentioned.
 func (p *progress) done() {
 	if p.width > 0 {
 		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+	if took := time.Since(p.start); took >= time.Second {
+		fmt.Fprintf(p.out, "%s: done in %.0f s\n", p.what, took.Seconds())
 	}
 }

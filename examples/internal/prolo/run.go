@@ -5,19 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/view"
 )
 
-// Run takes a machine through its stages, as far as they are not as they should
+// Run takes the machine through its stages, as far as they are not as they should
 // be already.
-func (l *Lab) Run(ctx context.Context, setup stage.Setup) error {
+func (l *Lab) Run(ctx context.Context) error {
 	base, err := l.base(ctx)
 	if err != nil {
 		return err
 	}
+	setup := l.setup
 	setup.Base = base.Key
 	events := view.New(l.out, view.Options{Verbose: l.Verbose})
 	defer events.Close()
@@ -40,10 +42,26 @@ func (l *Lab) Run(ctx context.Context, setup stage.Setup) error {
 
 func plan(setups ...stage.Setup) stage.Plan { return stage.Plan{Name: Zone, Setups: setups} }
 
-func (l *Lab) stageDir() string { return filepath.Join(l.State, "stages") }
+func (f *Flags) stageDir() string { return filepath.Join(f.State, "stages") }
+
+// checkStages refuses names in -from and -until that the setup does not have.
+func (f *Flags) checkStages(setup stage.Setup) error {
+	lab, err := stage.Open(plan(setup), stage.Options{StateDir: f.stageDir()})
+	if err == nil {
+		err = lab.Check(f.Steering())
+	}
+	if err != nil {
+		var names []string
+		for _, s := range setup.Stages {
+			names = append(names, s.Name)
+		}
+		return &usageError{fmt.Errorf("%w; the stages are %s", err, strings.Join(names, ", "))}
+	}
+	return nil
+}
 
 func (l *Lab) machine(name string) *machine {
-	return &machine{host: l.host, config: machineConfig(name, filepath.Join(l.store.Dir(), name))}
+	return &machine{host: l.host, config: machineConfig(name, filepath.Join(l.storeDir(), name))}
 }
 
 // machineConfig describes a machine on the bridge. Waiting for the network at
@@ -61,10 +79,7 @@ func machineConfig(name, root string) nspawn.Config {
 
 // hostname is what the machine calls itself: the host knows gw as mygw.
 func hostname(machine string) string {
-	if len(machine) > 2 && machine[:2] == "my" {
-		return machine[2:]
-	}
-	return machine
+	return strings.TrimPrefix(machine, "my")
 }
 
 func hint(machine, stageName string) (resume, shell string) {
@@ -72,13 +87,13 @@ func hint(machine, stageName string) (resume, shell string) {
 	return name, fmt.Sprintf("%s -until %s -shell", name, stageName)
 }
 
-// Shell gives the user a shell in a machine.
-func (l *Lab) OpenShell(ctx context.Context, machine string) error {
-	found, err := l.host.Find(ctx, machine)
+// OpenShell gives the user a shell in the machine.
+func (l *Lab) OpenShell(ctx context.Context) error {
+	found, err := l.host.Find(ctx, l.setup.Machine)
 	if err != nil {
 		return err
 	}
-	l.say("a shell in %s; leave it with exit or by pressing ^] three times", machine)
+	l.say("a shell in %s; leave it with exit or by pressing ^] three times", l.setup.Machine)
 	err = found.Shell(ctx, nspawn.ShellOptions{})
 	var exit *nspawn.ExitError
 	if errors.As(err, &exit) {
