@@ -22,16 +22,19 @@ func (h *Host) Apply(ctx context.Context, n Network) error {
 	if err := n.Validate(); err != nil {
 		return err
 	}
-	return h.change(ctx, "apply", n.Bridge, func() error { return h.apply(ctx, n) })
+	return h.change(ctx, "apply", n.Bridge, func() error {
+		return h.applyPlan(ctx, n.Bridge, n.Keep, func(j *journal) (plan, error) { return h.plan(n, j) })
+	})
 }
 
-func (h *Host) apply(ctx context.Context, n Network) error {
-	j, err := h.journal(n.Bridge, true)
+// applyPlan makes what a plan says.
+func (h *Host) applyPlan(ctx context.Context, bridge string, keep bool, planning func(*journal) (plan, error)) error {
+	j, err := h.journal(bridge, true)
 	if err != nil {
 		return err
 	}
-	defer h.releaseEmpty(n.Bridge, j)
-	p, err := h.plan(n, j)
+	defer h.releaseEmpty(bridge, j)
+	p, err := planning(j)
 	if err != nil {
 		return err
 	}
@@ -40,16 +43,16 @@ func (h *Host) apply(ctx context.Context, n Network) error {
 			return err
 		}
 	}
-	if len(p.changes) == 0 && j.whole && j.keep == n.Keep {
+	if len(p.changes) == 0 && j.whole && j.keep == keep {
 		return nil
 	}
-	if err := j.settle(false, n.Keep); err != nil {
+	if err := j.settle(false, keep); err != nil {
 		return err
 	}
-	if err := h.make(ctx, n.Bridge, j, p.changes); err != nil {
+	if err := h.make(ctx, bridge, j, p.changes); err != nil {
 		return err
 	}
-	return j.settle(true, n.Keep)
+	return j.settle(true, keep)
 }
 
 // releaseEmpty deletes a journal that says nothing.
