@@ -166,6 +166,7 @@ type tableID struct {
 // chainRules is what is there.
 type chainRules struct {
 	exists bool
+	policy string   // of a chain of the host's
 	rules  []string // as iptables -S prints them, without "-A CHAIN "
 }
 
@@ -194,6 +195,9 @@ func (v *view) chain(id chainID) (chainRules, error) {
 			return chainRules{}, fmt.Errorf("reading the chain %s: %w", id.name, ruleError(err))
 		}
 		have.rules = parseChain(id.name, lines)
+		if policy, ok := strings.CutPrefix(lines[0], "-P "+id.name+" "); ok {
+			have.policy = policy
+		}
 	}
 	v.chains[id] = have
 	return have, nil
