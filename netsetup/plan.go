@@ -18,16 +18,21 @@ func (h *Host) Plan(ctx context.Context, n Network) (Changes, error) {
 	if err := n.Validate(); err != nil {
 		return nil, err
 	}
+	return h.planned(ctx, n.Bridge, func(j *journal) (plan, error) { return h.plan(n, j) })
+}
+
+// planned makes a plan without the lock.
+func (h *Host) planned(ctx context.Context, bridge string, planning func(*journal) (plan, error)) (Changes, error) {
 	var p plan
-	err := h.do(ctx, "plan", n.Bridge, func() error {
-		j, err := readJournal(h.journalPath(n.Bridge))
+	err := h.do(ctx, "plan", bridge, func() error {
+		j, err := readJournal(h.journalPath(bridge))
 		if errors.Is(err, fs.ErrNotExist) {
 			j, err = new(journal), nil
 		}
 		if err != nil {
 			return err
 		}
-		p, err = h.plan(n, j)
+		p, err = planning(j)
 		return err
 	})
 	return p.changes, err
@@ -189,7 +194,7 @@ func (p *plan) drop(j *journal, wanted []Object) {
 	for _, o := range wanted {
 		names[o.String()] = true
 	}
-	for _, o := range slices.Backward(j.objects) {
+	for _, o := range slices.Backward(j.objects()) {
 		if !names[o.String()] {
 			p.changes = append(p.changes, Change{Delete, o})
 		}
