@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -55,14 +56,19 @@ func gone(t *testing.T, name string) {
 			t.Errorf("%s is left", path)
 		}
 	}
-	for _, path := range []string{"/proc/self/mountinfo", "/sys/block/loop*/loop/backing_file"} {
-		names, _ := filepath.Glob(path)
-		for _, path := range names {
-			if text, err := os.ReadFile(path); err == nil && bytes.Contains(text, []byte(name)) {
-				t.Errorf("%s is left in %s", name, path)
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || bytes.Contains(mounts, []byte(name)) {
+		t.Errorf("%s is left in our mount namespace, %v", name, err)
+	}
+	// The kernel takes a mount namespace apart in the background.
+	eventually(t, "the loop device is free", func() error {
+		loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+		for _, loop := range loops {
+			if text, err := os.ReadFile(loop); err == nil && bytes.Contains(text, []byte(name)) {
+				return fmt.Errorf("%s: %s", loop, text)
 			}
 		}
-	}
+		return nil
+	})
 }
 
 func TestLife(t *testing.T) {
