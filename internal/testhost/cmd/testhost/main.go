@@ -22,7 +22,7 @@ const usage = `usage: testhost [-suite trixie] [-q] command
   shell [COMMAND…]      a root shell, or a command, in the host
   start                 boot the host and leave it running
   stop                  end it, whoever uses it
-  build                 make the host's image, if it is not made yet
+  build                 make the host's image and the roots for tests, if they are not made yet
   clean                 stop the module's hosts and remove all images
 
 exec, with and shell boot the host if it does not run, and end it when its last
@@ -76,8 +76,10 @@ func run(cfg testhost.Config, command string, args []string) error {
 	case "stop":
 		return testhost.Stop(ctx, cfg)
 	case "build":
-		_, err := testhost.Build(ctx, cfg)
-		return err
+		if _, err := testhost.Build(ctx, cfg); err != nil {
+			return err
+		}
+		return testhost.Roots(ctx, cfg)
 	case "clean":
 		return testhost.Clean(ctx, cfg)
 	}
