@@ -32,6 +32,13 @@ func config(t *testing.T) testhost.Config {
 func acquire(t *testing.T, cfg testhost.Config) *testhost.Host {
 	t.Helper()
 	host, err := testhost.Acquire(t.Context(), cfg)
+	check(t, err)
+	return host
+}
+
+// check skips the test if there can be no host here, and fails it on another error.
+func check(t *testing.T, err error) {
+	t.Helper()
 	for _, reason := range []error{
 		testroot.ErrNotRoot, testroot.ErrMissing, testroot.ErrUnreachable, testhost.ErrMissing, testhost.ErrNotSupported,
 	} {
@@ -42,7 +49,6 @@ func acquire(t *testing.T, cfg testhost.Config) *testhost.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return host
 }
 
 // gone asserts that nothing is left of a host.
