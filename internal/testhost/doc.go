@@ -12,7 +12,8 @@
 //	bin/testhost build                                               # once, a minute or two
 //	go test -exec "$PWD/bin/testhost exec" ./nspawn
 //	bin/testhost with go test -exec "$PWD/bin/testhost exec" ./...   # one boot for all
-//	bin/testhost -suite bookworm with …                              # systemd 252
+//	go test -run '^$' -bench . -exec "$PWD/bin/testhost exec" ./nspawn
+//	bin/testhost -suite bookworm shell                               # systemd 252
 //	go run ./internal/testhost/cmd/testhost shell                    # look around
 //
 // It has to run as root: an ordinary user puts sudo before each bin/testhost,
