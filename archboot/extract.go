@@ -66,7 +66,7 @@ func extract(ctx context.Context, r io.Reader, dir, prefix string) error {
 	defer plain.Close()
 	x := &extraction{top: top, parent: -1}
 	defer x.close()
-	err = x.all(ctx, tar.NewReader(plain), prefix)
+	err = x.all(ctx, plain, prefix)
 	if err == nil && x.entries == 0 {
 		err = fmt.Errorf("%w: the archive has nothing below %s/", ErrCorrupt, prefix)
 	}
@@ -91,7 +91,9 @@ func (x *extraction) close() {
 	}
 }
 
-func (x *extraction) all(ctx context.Context, r *tar.Reader, prefix string) error {
+func (x *extraction) all(ctx context.Context, plain io.Reader, prefix string) error {
+	ending := &trailer{r: plain}
+	r := tar.NewReader(ending)
 	x.buf = make([]byte, 1<<18)
 	for {
 		if ctx.Err() != nil {
@@ -99,7 +101,7 @@ func (x *extraction) all(ctx context.Context, r *tar.Reader, prefix string) erro
 		}
 		h, err := r.Next()
 		if err == io.EOF {
-			return x.setDirTimes()
+			return errors.Join(ending.check(), drain(plain), x.setDirTimes())
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -115,6 +117,37 @@ func (x *extraction) all(ctx context.Context, r *tar.Reader, prefix string) erro
 			return fmt.Errorf("unpack %q: %w", h.Name, err)
 		}
 	}
+}
+
+// A trailer remembers the end of an archive. archive/tar takes a stream that stops
+// between two entries, or in the padding of one, for complete.
+type trailer struct {
+	r    io.Reader
+	last []byte // up to two blocks
+}
+
+func (t *trailer) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.last = append(t.last, p[max(0, n-1024):n]...)
+	t.last = append(t.last[:0], t.last[max(0, len(t.last)-1024):]...)
+	return n, err
+}
+
+// check wants the two blocks of zeros that end every archive.
+func (t *trailer) check() error {
+	if !bytes.Equal(t.last, make([]byte, 1024)) {
+		return fmt.Errorf("%w: the archive is cut short", ErrCorrupt)
+	}
+	return nil
+}
+
+// drain reads the padding after an archive's last entry, so that the checksum at
+// the end of a compressed stream is looked at.
+func drain(r io.Reader) error {
+	if _, err := io.CopyN(io.Discard, r, 1<<20); err != nil && err != io.EOF {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return nil
 }
 
 // below returns the name of an entry relative to the prefix. The prefix itself is

@@ -184,11 +184,7 @@ func (c *claim) empty() error {
 
 // finish declares the root complete and gives up the lock.
 func (c *claim) finish() error {
-	err := unix.Syncfs(int(c.dir.Fd()))
-	if err == nil {
-		err = os.Remove(filepath.Join(c.path, markerName))
-	}
-	return errors.Join(err, c.dir.Close())
+	return errors.Join(os.Remove(filepath.Join(c.path, markerName)), c.dir.Close())
 }
 
 // abandon makes the root an empty directory again.

@@ -22,11 +22,8 @@ func TestBootstrapSuite(t *testing.T) {
 				t.Skip("-short: one suite is enough")
 			}
 			m := archtest.NewMirror(t, archtest.Options{Suite: suite})
-			c := configFor(m)
-			c.Packages = []string{"base", "openssh"}
-			c.Services = nil
+			c := bootstrapConfig(m)
 			c.MachineRepositories = machineRepositories(m)
-			c.Hostname, c.Locale, c.TimeZone = "gw", "en_US.UTF-8", "Europe/Paris"
 			c.Password = strings.NewReader("p4ssw0rd-of-the-test\n")
 			c.Progress = func(e archboot.Event) {
 				if e.Kind == archboot.EventWarning {

@@ -45,7 +45,7 @@ func (b *builder) unpackTools(ctx context.Context, root string) (tools string, e
 	if err := extract(ctx, f, tools, "root."+b.config.Architecture); err != nil {
 		return "", err
 	}
-	return tools, nil
+	return tools, nameServices(tools)
 }
 
 // fetch opens a file or downloads a URL into a file without a name.

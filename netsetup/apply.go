@@ -98,18 +98,20 @@ func (h *Host) share(bridge string) error {
 }
 
 // step makes one change, written down before if it makes something and after
-// if it unmakes something.
+// if it unmakes something. The log speaks in between.
 func (h *Host) step(bridge string, j *journal, c Change) error {
-	h.log.Info(string(c.Action), "network", bridge, "object", c.Object.String())
+	tell := func() { h.log.Info(string(c.Action), "network", bridge, "object", c.Object.String()) }
 	if c.Action == Add {
 		if err := j.adding(c.Object); err != nil {
 			return err
 		}
+		tell()
 		return c.do(h.kernel)
 	}
 	if err := c.do(h.kernel); err != nil {
 		return err
 	}
+	tell()
 	return j.deleted(c.Object)
 }
 

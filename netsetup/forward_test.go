@@ -45,7 +45,11 @@ func TestForwards(t *testing.T) {
 			{"not listened at", l.host, "127.0.0.1:8443", ""},
 			{"not forwarded", l.world, hostAddr + ":80", ""},
 		} {
-			_, seen, err := dial(t, test.from, test.to)
+			wait := answerTime
+			if test.seen == "" {
+				wait = silence
+			}
+			_, seen, err := dialFor(t, test.from, test.to, wait)
 			if seen != test.seen {
 				t.Errorf("masquerade %v, %s: the machine sees %q (%v), want %q", masquerade, test.name, seen, err, test.seen)
 			}
@@ -79,7 +83,7 @@ func TestForwardsOpenNoLoopback(t *testing.T) {
 	serve(t, l.host, "127.0.0.1:631")
 	// A machine that would reach for what only the host may.
 	l.machine.sh(t, "echo 1 > /proc/sys/net/ipv4/conf/host0/route_localnet; ip address flush dev lo; ip route add 127.0.0.0/8 via 10.0.0.1")
-	if _, seen, err := dial(t, l.machine, "127.0.0.1:631"); err == nil {
+	if _, seen, err := dialFor(t, l.machine, "127.0.0.1:631", silence); err == nil {
 		t.Errorf("the machine reaches the host's loopback address as %s", seen)
 	}
 	// It is the rule that keeps it out.

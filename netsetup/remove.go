@@ -99,12 +99,17 @@ func (h *Host) unmake(ctx context.Context, bridge string, j *journal) error {
 func unmaking(objects []Object) Changes {
 	chains := make(map[chainID]bool)
 	links := make(map[string]bool)
+	ports := make(map[string]bool)
 	for _, o := range objects {
 		switch o := o.(type) {
 		case Chain:
 			chains[o.id()] = true
 		case Bridge:
 			links[o.Name] = true
+		case Veth:
+			ports[o.pair().Port()] = true
+		case TapLink:
+			ports[o.Tap.Name] = true
 		}
 	}
 	var changes Changes
@@ -117,12 +122,22 @@ func unmaking(objects []Object) Changes {
 			goes = links[o.Link]
 		case Up:
 			goes = links[o.Link]
+		case Isolated:
+			goes = ports[o.Link]
+		case Veth:
+			goes = links[o.Bridge]
+		case TapLink:
+			goes = links[o.Bridge]
 		case Sysctl:
 			goes = true
 		}
-		if !goes {
-			changes = append(changes, Change{Delete, o})
+		if goes {
+			continue
 		}
+		if b, ok := o.(Bridge); ok {
+			o = Links{b.Name}
+		}
+		changes = append(changes, Change{Delete, o})
 	}
 	return changes
 }

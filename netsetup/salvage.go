@@ -15,8 +15,8 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 		return nil, err
 	}
 	var changes Changes
-	if l := v.links[bridge]; l != nil && newBridge(bridge, 0).ours(l) {
-		changes = append(changes, Change{Delete, newBridge(bridge, 0)})
+	if len(v.ours(bridge)) > 0 {
+		changes = append(changes, Change{Delete, Links{bridge}})
 	}
 	for _, f := range []Family{IPv4, IPv6} {
 		rules, err := v.salvageRules(bridge, f)

@@ -33,9 +33,6 @@ func unifiedMount() (string, error) {
 		Hint: "mount -t cgroup2 none /sys/fs/cgroup/unified"}
 }
 
-// isUnified reports whether the host has version 2 alone.
-func isUnified(mount string) bool { return mount == "/sys/fs/cgroup" }
-
 // make creates the control group and those above it.
 func (g cgroup) make() error { return os.MkdirAll(string(g), 0o755) }
 

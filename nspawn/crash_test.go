@@ -14,15 +14,15 @@ import (
 	"github.com/prologin/rig/nspawn"
 )
 
-// play is what the killed program does: start a machine, say so, and hang.
-func play(role string) error {
+// play is what the program to be killed does: start a machine, say so, and hang.
+func play(name string) error {
 	ctx := context.Background()
 	host, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: os.Getenv("NSPAWN_TEST_STATE")})
 	if err != nil {
 		return err
 	}
 	fmt.Println("open")
-	m, err := host.Start(ctx, nspawn.Config{Name: "orphan", Root: os.Getenv("NSPAWN_TEST_MACHINE"), SuppressSync: true})
+	m, err := host.Start(ctx, nspawn.Config{Name: name, Root: os.Getenv("NSPAWN_TEST_MACHINE"), SuppressSync: true})
 	if err != nil {
 		return err
 	}
@@ -31,18 +31,15 @@ func play(role string) error {
 		return err
 	}
 	fmt.Println("ready")
-	if role == "detach" {
-		return host.Close()
-	}
 	select {}
 }
 
 // killedProgram runs the role until it has said a word, waits a while more, and
 // kills it.
-func killedProgram(t *testing.T, state, root, until string, later time.Duration) {
+func killedProgram(t *testing.T, name, state, root, until string, later time.Duration) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "NSPAWN_TEST_ROLE=start", "NSPAWN_TEST_STATE="+state, "NSPAWN_TEST_MACHINE="+root)
+	cmd.Env = append(os.Environ(), "NSPAWN_TEST_ROLE="+name, "NSPAWN_TEST_STATE="+state, "NSPAWN_TEST_MACHINE="+root)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -62,7 +59,7 @@ func TestFoundAfterSIGKILL(t *testing.T) {
 	t.Parallel()
 	privileged(t)
 	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
-	killedProgram(t, state, root, "ready", 0)
+	killedProgram(t, "orphan", state, root, "ready", 0)
 	host := openHost(t, nspawn.HostOptions{StateDir: state})
 	ctx := testContext(t)
 
@@ -112,7 +109,7 @@ func TestKilledAtAnyTime(t *testing.T) {
 	privileged(t)
 	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
 	for _, later := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 64, 128} {
-		killedProgram(t, state, root, "open", later*time.Millisecond)
+		killedProgram(t, "foundling", state, root, "open", later*time.Millisecond)
 		func() {
 			host, err := nspawn.Open(testContext(t), nspawn.HostOptions{StateDir: state})
 			if err != nil {
@@ -120,9 +117,9 @@ func TestKilledAtAnyTime(t *testing.T) {
 			}
 			defer host.Close()
 			ctx := testContext(t)
-			m, err := host.Find(ctx, "orphan")
+			m, err := host.Find(ctx, "foundling")
 			if errors.Is(err, nspawn.ErrNotFound) {
-				m, err = host.Start(ctx, nspawn.Config{Name: "orphan", Root: root, SuppressSync: true})
+				m, err = host.Start(ctx, nspawn.Config{Name: "foundling", Root: root, SuppressSync: true})
 			}
 			if err != nil {
 				t.Errorf("after %v: %v", later*time.Millisecond, err)
@@ -144,7 +141,7 @@ func TestNspawnKilled(t *testing.T) {
 	host := openHost(t, nspawn.HostOptions{})
 	ctx := testContext(t)
 	m := boot(t, host, nspawn.Config{Name: "headless"})
-	if err := exec.Command("pkill", "-KILL", "-P", itoa(os.Getpid()), "-f", "machine=headless").Run(); err != nil {
+	if err := exec.Command("pkill", "-KILL", "-f", "--", "--machine=headless --dir").Run(); err != nil {
 		t.Fatal(err)
 	}
 	status, err := m.Wait(ctx)

@@ -26,6 +26,8 @@ type HostOptions struct {
 	// StateDir holds the records and console logs of machines; empty means
 	// DefaultStateDir. Programs that share it see each other's machines.
 	StateDir string
+	// Launcher chooses how machines are started; empty is LauncherAuto.
+	Launcher Launcher
 	// Netns is the path of the network namespace in which machines are
 	// started, where bridges and host ends of veth pairs are found; empty
 	// means that of the calling program.
@@ -45,6 +47,8 @@ type Host struct {
 	mount    string // of the unified cgroup hierarchy
 	cgroup   cgroup // above the machines' own
 	nspawn   program
+	launcher Launcher
+	starters map[Launcher]starter
 	log      *slog.Logger
 	null     *os.File
 	closing  context.Context
@@ -98,6 +102,9 @@ func open(ctx context.Context, options HostOptions) (*Host, error) {
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
+	}
+	if err := h.chooseLauncher(ctx, options.Launcher); err != nil {
+		return nil, err
 	}
 	// Hosts with different records may have machines of the same name.
 	sum := sha256.Sum256([]byte(stateDir))

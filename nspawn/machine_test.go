@@ -1,56 +1,26 @@
 package nspawn_test
 
 import (
-	"context"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
+	"strconv"
 	"testing"
-	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/prologin/rig/internal/testhost"
 	"github.com/prologin/rig/internal/testroot"
 	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/nspawn/nspawntest"
 )
 
-func TestLife(t *testing.T) {
+// TestConformance runs the suite with each launcher, and on each release of
+// systemd with the one that any host has.
+func TestConformance(t *testing.T) {
 	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	ctx := testContext(t)
-	m := boot(t, host, nspawn.Config{Name: "life", Hostname: "inside", KernelCommandLine: []string{"systemd.mask=cron.service"}})
-	if got := shell(t, m, "hostname; systemctl is-system-running; systemctl is-enabled cron.service || true"); got != "inside\nrunning\nmasked-runtime" {
-		t.Errorf("inside: %q", got)
-	}
-	leader := m.Leader()
-	if err := unix.Kill(leader, 0); err != nil {
-		t.Errorf("leader %d: %v", leader, err)
-	}
-	found, err := host.Find(ctx, "life")
-	if err != nil || found != m {
-		t.Errorf("Find: %v, %v", found, err)
-	}
-	if err := m.Stop(ctx); err != nil {
-		t.Fatal(err)
-	}
-	status, err := m.Wait(ctx)
-	if err != nil || status.Code != 0 || status.Forced != "" {
-		t.Errorf("Wait: %+v, %v", status, err)
-	}
-	if err := unix.Kill(leader, 0); !errors.Is(err, unix.ESRCH) {
-		t.Errorf("the leader lives on: %v", err)
-	}
-	if _, err := host.Find(ctx, "life"); !errors.Is(err, nspawn.ErrNotFound) || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Find of an ended machine: %v", err)
-	}
-	if err := m.Stop(ctx); err != nil {
-		t.Errorf("second Stop: %v", err)
-	}
-	if err := m.Command(ctx, "true").Run(); !errors.Is(err, nspawn.ErrNotRunning) {
-		t.Errorf("Command in an ended machine: %v", err)
-	}
+	t.Run("direct", func(t *testing.T) {
+		nspawntest.Run(t, openHost(t, nspawn.HostOptions{Launcher: nspawn.LauncherDirect}), newRoot)
+	})
+	t.Run("systemd", func(t *testing.T) {
+		testhost.Require(t)
+		nspawntest.Run(t, openHost(t, nspawn.HostOptions{Launcher: nspawn.LauncherSystemd}), newRoot)
+	})
 }
 
 // TestReleases boots the oldest, a present and the newest systemd at hand.
@@ -67,189 +37,4 @@ func TestReleases(t *testing.T) {
 	}
 }
 
-func TestStartRefuses(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	ctx := testContext(t)
-	first := boot(t, host, nspawn.Config{Name: "first"})
-	empty := t.TempDir()
-	for name, c := range map[string]struct {
-		config nspawn.Config
-		want   error
-		text   string
-	}{
-		"same name":    {nspawn.Config{Name: "first", Root: newRoot(t)}, nspawn.ErrExists, "first"},
-		"same root":    {nspawn.Config{Name: "second", Root: first.Root()}, nspawn.ErrBusy, "first"},
-		"no directory": {nspawn.Config{Name: "second", Root: filepath.Join(empty, "none")}, nspawn.ErrInvalid, "no directory"},
-		"empty root":   {nspawn.Config{Name: "second", Root: empty}, nspawn.ErrInvalid, "no /usr"},
-		"no bridge":    {nspawn.Config{Name: "second", Root: newRoot(t), Network: nspawn.Network{Bridge: "none0"}}, nspawn.ErrInvalid, "none0"},
-		"no source":    {nspawn.Config{Name: "second", Root: newRoot(t), Binds: []nspawn.Bind{{Source: empty + "/none"}}}, nspawn.ErrInvalid, "none"},
-	} {
-		m, err := host.Start(ctx, c.config)
-		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if m != nil {
-			m.Kill(ctx)
-		}
-	}
-	if _, err := host.Find(ctx, "second"); !errors.Is(err, nspawn.ErrNotFound) {
-		t.Errorf("something is left of a refused machine: %v", err)
-	}
-}
-
-func TestStartFailureShowsConsole(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	root := newRoot(t)
-	// Check sees an init; the kernel cannot run it.
-	for _, name := range []string{"usr/lib/systemd/systemd", "usr/sbin/init"} {
-		os.Remove(filepath.Join(root, name))
-		if err := os.WriteFile(filepath.Join(root, name), []byte("not a program"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m, err := host.Start(testContext(t), nspawn.Config{Name: "broken", Root: root})
-	if err == nil {
-		err = m.WaitReady(testContext(t))
-	}
-	var failed *nspawn.Error
-	if !errors.As(err, &failed) || !strings.Contains(strings.Join(failed.Console, "\n"), "xec") {
-		t.Errorf("error: %v", err)
-	}
-}
-
-func TestStubbornMachine(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	m := start(t, host, nspawn.Config{
-		Name: "stubborn", Root: newRoot(t), Command: []string{"sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1; done"},
-		Stop: nspawn.StopTimeouts{Poweroff: 100 * time.Millisecond, Terminate: 5 * time.Second},
-	})
-	if err := m.Stop(testContext(t)); err != nil {
-		t.Fatal(err)
-	}
-	status, err := m.Wait(testContext(t))
-	if err != nil || status.Forced == "" {
-		t.Errorf("Wait: %+v, %v", status, err)
-	}
-}
-
-func TestStopWithoutPatience(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	m := start(t, host, nspawn.Config{Name: "patience", Root: newRoot(t), Command: []string{"sh", "-c", "trap '' TERM; while :; do sleep 1; done"}})
-	ctx, cancel := context.WithTimeout(testContext(t), 50*time.Millisecond)
-	defer cancel()
-	if err := m.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Stop: %v", err)
-	}
-	if status, err := m.Wait(testContext(t)); err != nil || status.Forced != "kill" {
-		t.Errorf("Wait: %+v, %v", status, err)
-	}
-}
-
-func TestCommandAsPayload(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	m, err := host.Start(testContext(t), nspawn.Config{
-		Name: "payload", Root: newRoot(t), Command: []string{"sh", "-c", "echo said; exit 7"}, Environment: []string{"A=b c"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, err := m.Wait(testContext(t))
-	if err != nil || status.Code != 7 {
-		t.Errorf("Wait: %+v, %v", status, err)
-	}
-	if console := strings.Join(m.Console(5), "\n"); console != "said" {
-		t.Errorf("console: %q", console)
-	}
-}
-
-func TestFreeze(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	ctx := testContext(t)
-	m := boot(t, host, nspawn.Config{Name: "frozen"})
-	cmd := m.Command(ctx, "sh", "-c", "while :; do echo x; sleep 0.01; done")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := m.Freeze(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stat, err := os.ReadFile("/proc/" + itoa(cmd.Process.Pid) + "/cgroup")
-	if err != nil || !strings.Contains(string(stat), "frozen") {
-		t.Errorf("the command is not in the machine's control group: %s, %v", stat, err)
-	}
-	if err := m.Command(ctx, "true").Run(); !errors.Is(err, nspawn.ErrBusy) {
-		t.Errorf("Command in a frozen machine: %v", err)
-	}
-	if err := m.Thaw(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 4096)); err != nil {
-		t.Errorf("after Thaw: %v", err)
-	}
-	if err := m.Freeze(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Stop(ctx); err != nil { // of a frozen machine
-		t.Errorf("Stop: %v", err)
-	}
-	if err := cmd.Wait(); err == nil {
-		t.Error("the command outlived its machine")
-	}
-}
-
-func TestFiles(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	m := boot(t, host, nspawn.Config{Name: "files", Tmpfs: []nspawn.Tmpfs{{Target: "/mnt"}}})
-	shell(t, m, "ln -s /etc /mnt/up; ln -sf /proc/1/root/etc/hostname /mnt/out")
-	if err := m.WriteFile("/mnt/up/greeting", []byte("hello\n"), 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if got := shell(t, m, "cat /etc/greeting; stat -c %a:%u /etc/greeting"); got != "hello\n640:0" {
-		t.Errorf("in the machine: %q", got)
-	}
-	if err := m.Stop(testContext(t)); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := m.ReadFile("/etc/greeting"); err != nil || string(data) != "hello\n" {
-		t.Errorf("after the end: %q, %v", data, err)
-	}
-	if _, err := m.ReadFile("/mnt/up/greeting"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the tmpfs outlived the machine: %v", err)
-	}
-}
-
-func TestReboot(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	ctx := testContext(t)
-	m := boot(t, host, nspawn.Config{Name: "reboots"})
-	before := shell(t, m, "cat /proc/sys/kernel/random/boot_id; touch /etc/kept; readlink /proc/1/ns/pid")
-	leader := m.Leader()
-	_ = m.Command(ctx, "systemctl", "reboot").Run() // may be killed by what it asks for
-	for m.Leader() == leader {
-		if ctx.Err() != nil {
-			t.Fatal("no reboot")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	if err := m.WaitReady(ctx); err != nil {
-		t.Fatal(err)
-	}
-	after := shell(t, m, "cat /proc/sys/kernel/random/boot_id; ls /etc/kept >/dev/null; readlink /proc/1/ns/pid")
-	if m.Leader() == leader || before == after {
-		t.Errorf("same machine after a reboot: %s", after)
-	}
-}
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -21,7 +21,7 @@ const cleanupPatience = 30 * time.Second
 
 // start makes the first boot, and the goroutine that looks after the machine.
 func (m *Machine) start(ctx context.Context) error {
-	b, err := m.launch()
+	b, err := m.starter().launch(ctx, m)
 	if err != nil {
 		m.finish(ExitStatus{Code: -1})
 		close(m.unwatched)
@@ -86,16 +86,19 @@ func (m *Machine) reboot(status ExitStatus) (*boot, error) {
 		return nil, nil
 	}
 	m.host.log.Info("machine reboots", "machine", m.Name())
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
+	ctx, cancel := context.WithTimeout(m.host.closing, cleanupPatience)
 	defer cancel()
-	if err := m.cgroup().remove(ctx); err != nil {
+	if err := m.saveRecord(func(r *record) { r.Reboots++ }); err != nil {
 		return nil, err
 	}
-	err := m.saveRecord(func(r *record) { r.Phase, r.Leader, r.Nspawn, r.Reboots = phaseStarting, 0, 0, r.Reboots+1 })
-	if err != nil {
-		return nil, err
-	}
-	return m.launch()
+	return m.starter().relaunch(ctx, m)
+}
+
+// starter is what started the machine.
+func (m *Machine) starter() starter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.host.starters[m.record.Launcher]
 }
 
 // detach stops looking after a machine that goes on.
@@ -137,10 +140,11 @@ func (m *Machine) finish(status ExitStatus) {
 // clean removes everything that a machine may have left. It succeeds where
 // there is nothing, and is called with the machine's lock held.
 func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
-	var errs []error
-	if rec.BootID == bootID() {
-		errs = append(errs, rec.Cgroup.remove(ctx))
+	s, err := h.starterOf(rec)
+	if err != nil {
+		return err
 	}
+	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
 	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), os.RemoveAll(dir))
 	return errors.Join(errs...)
 }

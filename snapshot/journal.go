@@ -143,17 +143,26 @@ func (s *Store) sweep(ctx context.Context) error {
 		s.log.InfoContext(ctx, "settled an interrupted operation", "op", op.Op,
 			"volume", op.Volume, "snapshot", op.Snapshot, "completed", committed)
 	}
-	return s.sweepWork(ctx)
-}
-
-// sweepWork removes the draft of an intent that was never announced. Whatever else
-// is in the workshops belongs to an intent.
-func (s *Store) sweepWork(ctx context.Context) error {
-	draft := s.state("work", "draft")
-	if there, err := present(draft); err != nil || !there {
+	if err := s.sweepWork(ctx); err != nil || len(entries) == 0 {
 		return err
 	}
-	return step(ctx, "sweep draft", func() error { return os.Remove(draft) })
+	return s.settleVolumes(ctx)
+}
+
+// sweepWork removes what belongs to no intent: the draft of one that was never
+// announced, and what a driver tried when the store was opened.
+func (s *Store) sweepWork(ctx context.Context) error {
+	for _, name := range []string{"draft", "probe"} {
+		path := s.state("work", name)
+		there, err := present(path)
+		if err == nil && there {
+			err = step(ctx, "sweep "+name, func() error { return os.RemoveAll(path) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle completes the operation if it was committed, undoes it otherwise, says
@@ -190,7 +199,7 @@ func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 // clear removes the workshop and every tree in it.
 func (op *operation) clear(ctx context.Context) error {
 	trees := []string{op.work("tree"), op.work("item", "tree")}
-	more, err := filepath.Glob(op.work("record", "snapshots", "*", "tree"))
+	more, err := filepath.Glob(filepath.Join(globEscape(op.work("record", "snapshots")), "*", "tree"))
 	if err != nil {
 		return err
 	}

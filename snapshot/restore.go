@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 )
 
@@ -28,10 +30,12 @@ func (v *Volume) Restore(ctx context.Context, name string) error {
 		if err := op.draftBase(ctx, name); err != nil {
 			return err
 		}
-		if there, err := present(v.Path()); err != nil {
-			return err
-		} else if !there { // somebody removed the tree: this brings it back
+		_, err := v.store.driver.Identity(v.Path())
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // somebody removed the tree: this brings it back
 			return v.store.driver.Place(ctx, op.work("tree"), v.Path())
+		case err != nil:
+			return err
 		}
 		return v.store.driver.Swap(ctx, op.work("tree"), v.Path())
 	})

@@ -319,3 +319,12 @@ func (op *operation) settleRenameSnapshot(ctx context.Context) (bool, error) {
 	}
 	return true, op.moveBase(ctx, v)
 }
+
+// View gives a directory where a snapshot's files can be read, until release is called.
+// It is not to be written to: what then happens depends on the driver.
+func (v *Volume) View(ctx context.Context, name string) (dir string, release func() error, err error) {
+	if err = v.has(name); err == nil {
+		dir, release, err = v.store.driver.View(ctx, v.frozen(name))
+	}
+	return dir, release, wrap(Error{Op: "view", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
+}

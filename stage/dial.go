@@ -37,8 +37,14 @@ func (s *Session) Dial(ctx context.Context, network, address string) (net.Conn, 
 	fromMachine, stdout := io.Pipe()
 	c := &insideConn{r: fromMachine, w: toMachine, addr: insideAddr{network, address}, ended: make(chan struct{})}
 	c.cancel = func() { cancel(net.ErrClosed) }
+	// The command does not end while its input is being read, also if it is killed.
+	stop := context.AfterFunc(ctx, func() {
+		stdin.CloseWithError(context.Cause(ctx))
+		stdout.CloseWithError(context.Cause(ctx))
+	})
 	go func() {
 		defer close(c.ended)
+		defer stop()
 		err := s.target.Machine.Exec(ctx, Command{
 			Args:  []string{"bash", "-c", relay, "dial", proto, host, port},
 			Stdin: stdin, Stdout: stdout,

@@ -70,7 +70,7 @@ func (e *Error) Error() string {
 	if e.Step != "" {
 		fmt.Fprintf(&b, " %q", e.Step)
 	}
-	fmt.Fprintf(&b, ": %v", e.Err)
+	b.WriteString(": " + cause(e.Err))
 	for _, line := range e.Output {
 		b.WriteString("\n  | " + line)
 	}
@@ -82,6 +82,20 @@ func (e *Error) Error() string {
 		}
 	}
 	return b.String()
+}
+
+// cause returns the text of an error that stands beside the name of its step. A machine
+// may quote the whole command in it, which can be a script of many lines.
+func cause(err error) string {
+	text := err.Error()
+	line, _, more := strings.Cut(text, "\n")
+	if !more {
+		return text
+	}
+	if code := ExitCode(err); code >= 0 {
+		return fmt.Sprintf("exit status %d", code)
+	}
+	return line + " …"
 }
 
 // ExitCode returns the exit status of the command that err is about, or -1 if it is

@@ -36,7 +36,8 @@ type Command struct {
 	// Dir is the working directory. Empty means the machine's choice.
 	Dir string
 
-	// Stdin is empty if nil; Stdout and Stderr are thrown away if nil.
+	// Stdin is empty if nil; Stdout and Stderr are thrown away if nil. As with
+	// exec.Cmd, the command may not count as ended while a Read of Stdin is blocked.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }

@@ -80,6 +80,9 @@ func (p Plan) writeManual(w io.Writer, notes map[string]string) error {
 			b.WriteByte('\n')
 		}
 		title := fmt.Sprintf("%s: %d stages", s.Machine, len(s.Stages))
+		if len(s.Stages) == 1 {
+			title = s.Machine + ": 1 stage"
+		}
 		fmt.Fprintf(&b, "%s\n%s\n", title, strings.Repeat("=", len(title)))
 		for n, st := range s.Stages {
 			st.writeManual(&b, s.Machine, n+1, notes[s.Machine+"/"+st.Name])

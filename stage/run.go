@@ -179,24 +179,15 @@ func (r *run) goesBack(machine string) bool {
 func (r *run) powerOff(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	var g errgroup.Group
-	errs := make([]error, len(r.tracks))
-	for i, t := range r.tracks {
-		if !t.up {
-			continue
-		}
-		g.Go(func() error {
-			m := &machine{run: r, track: t}
-			if t.state.Clean {
-				errs[i] = m.stop(ctx)
-			} else {
-				errs[i] = m.kill(ctx)
-			}
+	return r.each(func(m *machine) error {
+		switch {
+		case !m.up:
 			return nil
-		})
-	}
-	g.Wait()
-	return errors.Join(errs...)
+		case m.state.Clean:
+			return m.stop(ctx)
+		}
+		return m.kill(ctx)
+	})
 }
 
 // summarize completes the result.
@@ -228,19 +219,9 @@ func (l *Lab) PowerOff(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	tracks, err := l.load(ctx)
-	if err != nil {
+	r := &run{Lab: l}
+	if r.tracks, err = l.load(ctx); err != nil {
 		return err
 	}
-	r := &run{Lab: l}
-	var g errgroup.Group
-	errs := make([]error, len(tracks))
-	for i, t := range tracks {
-		g.Go(func() error {
-			errs[i] = (&machine{run: r, track: t}).stop(ctx)
-			return nil
-		})
-	}
-	g.Wait()
-	return errors.Join(errs...)
+	return r.each(func(m *machine) error { return m.stop(ctx) })
 }

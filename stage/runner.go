@@ -89,13 +89,9 @@ func (m *machine) prepare(ctx context.Context) error {
 // restore finds the newest snapshot that can still be restored. One that cannot be
 // is passed over, with a note, and its stage runs again.
 func (m *machine) restore(ctx context.Context) error {
-	if err := m.unknown(); err != nil {
-		return m.fail("write state", nil, err)
-	}
-	if err := m.kill(ctx); err != nil {
+	if err := m.discard(ctx); err != nil {
 		return err
 	}
-	m.result.restored(m)
 	for ; ; m.resume-- {
 		for m.resume >= 0 && (m.work[m.resume].skip != "" || m.work[m.resume].forced != "") {
 			m.resume--
@@ -136,7 +132,7 @@ func (m *machine) restoreOne(ctx context.Context, s Saved) error {
 	}
 	m.emit(Event{Kind: Restoring, Machine: m.setup.Machine, Stage: name, Text: s.Name})
 	err := m.target.Volume.Restore(ctx, s.Name)
-	if err == nil {
+	if err == nil && s.Key != "" {
 		err = m.known(s.Key)
 	}
 	m.emit(Event{Kind: Restored, Machine: m.setup.Machine, Stage: name, Text: s.Name, Elapsed: time.Since(start), Err: text(err)})

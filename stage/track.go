@@ -260,6 +260,11 @@ func (l *Lab) reason(t *track, i int, runs map[string]bool) string {
 			return "needs " + need
 		}
 	}
+	for _, s := range t.saved {
+		if s.Key == w.key {
+			return "an earlier run was told to run it again"
+		}
+	}
 	return fmt.Sprintf("its snapshot %s is gone", short(w.key))
 }
 

@@ -169,6 +169,32 @@ func TestBuildKilled(t *testing.T) {
 	}
 }
 
+// TestBuildCancelled interrupts a real build: it ends at once and leaves nothing.
+func TestBuildCancelled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts to build a distribution")
+	}
+	if err := preflight(); err != nil {
+		t.Skip(err)
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	_, err := Start(ctx, Options{CacheDir: dir, Progress: func(e Event) {
+		if strings.Contains(e.Message, "extracting archives") {
+			cancel(interrupted)
+		}
+	}})
+	if !errors.Is(err, interrupted) {
+		t.Errorf("got %v, want %v", err, interrupted)
+	}
+	waitGone(t, dir)
+	if left := names(t, dir); len(left) != 1 || !strings.HasSuffix(left[0], ".lock") {
+		t.Errorf("the build left %q", left)
+	}
+}
+
 // waitGone waits until no process has the directory in its command line, as every
 // process of a build has or descends from one that has.
 func waitGone(t *testing.T, dir string) {

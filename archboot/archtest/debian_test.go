@@ -15,8 +15,8 @@ func TestDebianMirror(t *testing.T) {
 	t.Parallel()
 	for _, suite := range []archtest.Suite{archtest.Trixie, archtest.Bookworm, archtest.Sid} {
 		t.Run(string(suite), func(t *testing.T) {
-			need(t, "mmdebstrap", "ip", "pacman", "pacman-key", "pacstrap", "systemd-nspawn", "nsenter")
 			m := debianMirror(t, archtest.Options{Suite: suite, AddOns: []string{"nginx", "bind"}})
+			needMachines(t)
 			root := install(t, m)
 			machine := boot(t, root)
 			if state := machine.mustSh(t, "systemctl is-system-running || true"); state != "running" {
@@ -28,6 +28,12 @@ func TestDebianMirror(t *testing.T) {
 			upkeep(t, machine)
 		})
 	}
+}
+
+// needMachines skips a test where pacstrap or nspawn is not at hand.
+func needMachines(t *testing.T) {
+	t.Helper()
+	need(t, "ip", "pacman", "pacman-key", "pacstrap", "systemd-nspawn", "nsenter")
 }
 
 // install makes a root with pacstrap.

@@ -32,7 +32,10 @@ type Mirror struct {
 	repositories []string
 	site         *site
 	server       *http.Server
-	serving      sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	serving sync.WaitGroup // one for each listener
 }
 
 // Start builds the mirror if it is not in the cache, and serves it until [Mirror.Close].
@@ -40,7 +43,10 @@ type Mirror struct {
 // Building takes most of a minute for a Debian suite, needs root, the packages of
 // [DebianPackages] and a Debian archive in reach; the context cancels it. A second
 // process that wants the same mirror waits for the first. A mirror in the cache
-// needs none of that, nor privileges, beyond read access.
+// needs none of that, only to be read by the user who built it: its private key is
+// nobody else's.
+//
+// The address is taken before anything is built.
 func Start(ctx context.Context, o Options) (*Mirror, error) {
 	if err := o.Validate(); err != nil {
 		return nil, wrap("start", o.Suite, err)
@@ -57,22 +63,25 @@ func Start(ctx context.Context, o Options) (*Mirror, error) {
 }
 
 func (m *Mirror) start(ctx context.Context) error {
-	p := &progress{opts: m.opts}
-	if err := m.load(ctx, p); err != nil {
+	// First of all, so that an address that is not to be had is known at once.
+	l, err := listen(ctx, m.opts.Listen, m.opts.Netns)
+	if err != nil {
 		return err
 	}
+	p := &progress{opts: m.opts}
+	if err := m.load(ctx, p); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	if err := m.addSynthetic(ctx); err != nil {
-		return err
+		return errors.Join(err, l.Close())
 	}
 	m.server = &http.Server{
 		Handler: m.site, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(m.opts.Logger.Handler(), slog.LevelWarn),
 	}
-	url, err := m.listen(ctx, m.opts.Listen, m.opts.Netns)
-	if err != nil {
+	if m.URL, err = m.serve(l); err != nil {
 		return err
 	}
-	m.URL = url
 	p.report(Event{Phase: "serve", Message: "serving at " + m.URL})
 	return nil
 }
@@ -151,26 +160,37 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 // Listen serves the mirror at a further address, such as that of a bridge that
 // came into being after the mirror. netns is as in [Options]. It returns the URL.
 func (m *Mirror) Listen(ctx context.Context, addr, netns string) (string, error) {
-	url, err := m.listen(ctx, addr, netns)
+	l, err := listen(ctx, addr, netns)
+	if err != nil {
+		return "", wrap("listen", m.opts.Suite, err)
+	}
+	url, err := m.serve(l)
 	return url, wrap("listen", m.opts.Suite, err)
 }
 
-func (m *Mirror) listen(ctx context.Context, addr, netns string) (string, error) {
-	l, err := listen(ctx, addr, netns)
-	if err != nil {
-		return "", err
+func (m *Mirror) serve(l net.Listener) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return "", errors.Join(ErrClosed, l.Close())
 	}
 	m.serving.Go(func() {
 		if err := m.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			m.opts.Logger.Error("archtest: serve", "error", err)
 		}
 	})
-	return "http://" + l.Addr().(*net.TCPAddr).String(), nil
+	return "http://" + l.Addr().String(), nil
 }
 
 // Close stops serving, breaks off the requests that are under way, and removes
-// what the mirror kept besides the cache.
+// what the mirror kept besides the cache. Closing again does nothing.
 func (m *Mirror) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
 	var faults []error
 	if m.server != nil {
 		faults = append(faults, m.server.Close())

@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,8 +65,16 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// AddOns lists the names that [Options] may have in AddOns.
-func AddOns() []string { return debian.AddOns() }
+// AddOns lists the names that [Options] may have in AddOns for a suite.
+func AddOns(suite Suite) []string {
+	switch suite {
+	case Synthetic:
+		return nil
+	case "":
+		suite = Trixie
+	}
+	return debian.AddOns(string(suite))
+}
 
 // Validate reports every fault of the options at once. All wrap [ErrInvalid].
 func (o Options) Validate() error {
@@ -77,10 +86,8 @@ func (o Options) Validate() error {
 		fault("suite %q: have synthetic, bookworm, trixie, sid", o.Suite)
 	}
 	for _, name := range o.AddOns {
-		if o.Suite == Synthetic {
-			fault("add-on %q: a synthetic mirror has none", name)
-		} else if !slices.Contains(AddOns(), name) {
-			fault("add-on %q: have %s", name, strings.Join(AddOns(), ", "))
+		if have := AddOns(o.Suite); !slices.Contains(have, name) {
+			fault("add-on %q: suite %s has %q", name, cmp.Or(o.Suite, Trixie), have)
 		}
 	}
 	if o.ExpiredKey && o.Suite != Synthetic {

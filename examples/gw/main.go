@@ -16,9 +16,9 @@ func run(ctx context.Context, flags *prolo.Flags) (err error) {
 	setup := prolo.GW()
 	switch {
 	case flags.Plan:
-		return prolo.WritePlan(ctx, os.Stdout, flags, setup)
+		return prolo.WritePlan(os.Stdout, flags, setup)
 	case flags.Clean:
-		return prolo.Clean(ctx, flags, os.Stderr, setup.Machine)
+		return prolo.Clean(ctx, flags, setup, os.Stderr)
 	}
 	lab, err := prolo.Open(ctx, flags, setup, os.Stderr)
 	if err != nil {

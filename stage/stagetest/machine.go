@@ -153,7 +153,7 @@ func (m *Machine) Exec(ctx context.Context, c stage.Command) error {
 		return err
 	}
 	name, args := c.Args[0], c.Args
-	if name == "sh" && len(args) >= 4 { // sh -c SCRIPT NAME ARGS…: known by its name
+	if (name == "sh" || name == "bash") && len(args) >= 4 { // sh -c SCRIPT NAME ARGS…: known by its name
 		script := args[2]
 		name, args = args[3], args[3:]
 		if name == "script" {

@@ -32,6 +32,7 @@ var (
 	_ stage.Volume   = (*Volume)(nil)
 	_ stage.Resetter = (*Volume)(nil)
 	_ stage.Differ   = (*Volume)(nil)
+	_ stage.Cloner   = (*Volume)(nil)
 )
 
 // NewVolume returns the volume in the given directory, which it makes if need be. A
@@ -197,6 +198,23 @@ func (v *Volume) Restore(ctx context.Context, name string) error {
 			return err
 		}
 		return copyTree(dir, from)
+	})
+}
+
+// CloneFrom makes the tree a copy of another Volume's snapshot.
+func (v *Volume) CloneFrom(ctx context.Context, source stage.Volume, name string) error {
+	if err := v.hit("CloneFrom"); err != nil {
+		return err
+	}
+	from, ok := source.(*Volume)
+	if !ok {
+		return fmt.Errorf("clone from a %T: %w", source, stage.ErrNotSupported)
+	}
+	return v.replace(func(dir string) error {
+		if err := os.Remove(dir); err != nil {
+			return err
+		}
+		return copyTree(dir, from.path("snapshots", name, "tree"))
 	})
 }
 

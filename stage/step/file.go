@@ -105,7 +105,7 @@ func (w WriteFile) Run(ctx context.Context, s *stage.Session) error {
 // EditFile puts a block of lines into a file, between two marks of its own, so that
 // doing it again replaces the block. The rest of the file stays as it is.
 type EditFile struct {
-	// Path is absolute, in the machine. The file must exist.
+	// Path is absolute, in the machine. A missing file is made unless After is set.
 	Path string
 
 	// Name tells this block from others in the same file.
@@ -173,7 +173,8 @@ $0 == end { inside = 0 }
 END { if (inside) exit 3; if (!done && after != "") exit 4; if (!done) printf "%s", block }`
 
 // editScript takes a path and the program. The new file keeps mode and owner.
-const editScript = `t=$(mktemp -- "$1.XXXXXX") && { if grep -qxF -e "$BEGIN" -- "$1"; then AFTER=; fi
+const editScript = `[ -n "$AFTER" ] || [ -e "$1" ] || : >"$1" || exit 1
+t=$(mktemp -- "$1.XXXXXX") && { if grep -qxF -e "$BEGIN" -- "$1"; then AFTER=; fi
 cp -p -- "$1" "$t" && awk "$2" "$1" >"$t"; r=$?
 case $r in 3) echo "$1: the block has no end mark" >&2;; 4) echo "$1: no line to put the block after: $AFTER" >&2;; esac
 [ $r -eq 0 ] && mv -fT -- "$t" "$1" || { rm -f -- "$t"; exit 1; }; }`

@@ -172,6 +172,20 @@ func TestEditFile(t *testing.T) {
 	}
 }
 
+func TestEditMissingFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "hosts")
+	if _, err := run(t, step.EditFile{Path: file, Name: "n", Lines: "x", After: "y"}); err == nil {
+		t.Error("a block was put after a line of a file that is not there")
+	}
+	if _, err := run(t, step.EditFile{Path: file, Name: "n", Lines: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, file); got != "# begin n\nx\n# end n\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	from, to := t.TempDir(), filepath.Join(t.TempDir(), "deep", "to")

@@ -195,7 +195,7 @@ func (l *live) redraw(line string) {
 // picture returns the lines to draw. None is wider than the terminal, and together
 // they leave room for the line above.
 func (l *live) picture(cols, rows int, now time.Time) []string {
-	if len(l.machines) == 0 || cols < 10 || rows < 4 {
+	if len(l.machines) == 0 || cols < 10 || rows < 5 {
 		return nil
 	}
 	width := 0
@@ -209,7 +209,7 @@ func (l *live) picture(cols, rows int, now time.Time) []string {
 			out = append(out, l.paint.dim(fit(strings.Repeat(" ", width+3)+r.output, cols-1)))
 		}
 	}
-	if room := rows - 3; len(out) > room {
+	if room := rows - 4; len(out) > room+1 {
 		more := fmt.Sprintf("… and %d more", len(out)-room)
 		out = append(out[:room], l.paint.dim(fit(more, cols-1)))
 	}

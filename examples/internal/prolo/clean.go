@@ -3,52 +3,38 @@ package prolo
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 
 	"github.com/prologin/rig/netsetup"
-	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/snapshot"
+	"github.com/prologin/rig/stage"
 )
 
 // Clean removes all that runs with the same flags have made: machines, network,
 // trees with their snapshots, pool, mirror and records. It goes on after a
 // failure and is complete when it returns nil.
-func Clean(ctx context.Context, f *Flags, out *os.File, machines ...string) error {
-	l := &Lab{Flags: f, out: out, log: logger(f, out)}
+func Clean(ctx context.Context, f *Flags, setup stage.Setup, out *os.File) (err error) {
+	l := &Lab{Flags: f, setup: setup, out: out, log: logger(f, out)}
 	if os.Geteuid() != 0 {
-		return &hostError{errors.New("must run as root: try it with sudo")}
+		return &hostError{errNotRoot}
 	}
-	err := errors.Join(
-		l.cleanMachines(ctx, machines),
+	defer func() { err = errors.Join(err, l.close(ctx)) }()
+	for _, step := range []func(context.Context) error{l.lock, l.openHost} {
+		if err := step(ctx); err != nil {
+			return &hostError{err}
+		}
+	}
+	err = errors.Join(
+		l.machine(setup.Machine).Kill(ctx),
 		l.cleanNetwork(ctx),
-		l.cleanStore(ctx, append(machines, baseVolume)),
+		l.cleanStore(ctx, setup.Machine, baseVolume),
 		os.RemoveAll(l.stageDir()),
-		os.RemoveAll(l.runDir()),
-		os.RemoveAll(l.Cache),
+		os.RemoveAll(f.ownCache()), // one that -cache names may hold others' things
 	)
-	if removed := os.Remove(f.State); removed != nil && !errors.Is(removed, fs.ErrNotExist) {
-		err = errors.Join(err, removed)
-	}
 	if err == nil {
 		l.say("clean: nothing of the lab is left on this host")
 	}
 	return err
-}
-
-func (l *Lab) cleanMachines(ctx context.Context, names []string) error {
-	host, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: l.runDir(), Logger: l.log})
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	var errs []error
-	for _, name := range names {
-		m := &machine{host: host, config: nspawn.Config{Name: name}}
-		errs = append(errs, m.Kill(ctx))
-	}
-	_, err = host.Sweep(ctx)
-	return errors.Join(append(errs, err)...)
 }
 
 func (l *Lab) cleanNetwork(ctx context.Context) error {
@@ -62,19 +48,18 @@ func (l *Lab) cleanNetwork(ctx context.Context) error {
 
 // cleanStore deletes the pool with all that is in it, or the volumes of a store
 // that may hold others.
-func (l *Lab) cleanStore(ctx context.Context, volumes []string) error {
-	dir := l.Store
-	if dir == "" {
+func (l *Lab) cleanStore(ctx context.Context, volumes ...string) error {
+	if l.storeDir() == l.poolDir() {
 		pool, err := snapshot.OpenPool(ctx, l.poolFile(), l.poolDir())
-		if err == nil {
-			return pool.Destroy(ctx)
+		if errors.Is(err, snapshot.ErrNotFound) {
+			return nil
 		}
-		if !errors.Is(err, snapshot.ErrNotFound) {
+		if err != nil {
 			return err
 		}
-		dir = machinesDir
+		return pool.Destroy(ctx)
 	}
-	store, err := snapshot.Open(ctx, dir, snapshot.Options{Existing: true, Logger: l.log})
+	store, err := snapshot.Open(ctx, l.storeDir(), snapshot.Options{Existing: true, Logger: l.log})
 	if errors.Is(err, snapshot.ErrNotFound) {
 		return nil
 	}

@@ -18,6 +18,8 @@ const (
 	exitInterrupted = 130
 )
 
+var errNotRoot = errors.New("must run as root: try it with sudo")
+
 // hostError is a failure of the host, before any stage was tried.
 type hostError struct{ error }
 

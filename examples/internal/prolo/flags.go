@@ -13,12 +13,10 @@ import (
 type Flags struct {
 	Plan, Clean, Keep, Shell, Verbose, NoInstall bool
 
-	From, Until string
-	State       string
-	Store       string
-	Cache       string
-	Mirror      string
-	Password    string
+	From, Until         string
+	State, Store, Cache string
+	Mirror, MirrorKeys  string
+	Password            string
 }
 
 // ParseFlags reads the command line of the program called name, which sets up
@@ -39,6 +37,7 @@ func ParseFlags(name string, args []string, out io.Writer) (*Flags, error) {
 	fs.StringVar(&f.Store, "store", "", "keep the machines' trees in `dir`; default: /var/lib/machines if it is a btrfs, else a pool in the state directory")
 	fs.StringVar(&f.Cache, "cache", "", "keep the embedded mirror in `dir`; default: cache in the state directory")
 	fs.StringVar(&f.Mirror, "mirror", "", "install from the Arch mirror at this `URL`, such as http://HOST/archlinux; default: a small mirror made of Debian packages, without internet access")
+	fs.StringVar(&f.MirrorKeys, "mirror-keys", "", "trust the OpenPGP keys in `file` for -mirror; default: those of this host's pacman")
 	fs.StringVar(&f.Password, "password-file", "", "read root's password from `file`; default: none, and no login by password")
 	fs.Usage = func() { usage(fs, name) }
 	if err := fs.Parse(args); err != nil {
@@ -47,11 +46,21 @@ func ParseFlags(name string, args []string, out io.Writer) (*Flags, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q; see %s -h", fs.Arg(0), name)
 	}
+	var err error
+	if f.State, err = filepath.Abs(f.State); err != nil {
+		return nil, err
+	}
 	if f.Cache == "" {
-		f.Cache = filepath.Join(f.State, "cache")
+		f.Cache = f.ownCache()
+	}
+	if f.MirrorKeys != "" && f.Mirror == "" {
+		return nil, fmt.Errorf("-mirror-keys without -mirror; see %s -h", name)
 	}
 	return f, nil
 }
+
+// ownCache is where the mirror is kept unless -cache says otherwise.
+func (f *Flags) ownCache() string { return filepath.Join(f.State, "cache") }
 
 // Steering is what -from and -until ask for.
 func (f *Flags) Steering() stage.Steering { return stage.Steering{From: f.From, Until: f.Until} }

@@ -33,6 +33,7 @@ type Lab struct {
 	store  *snapshot.Store
 	source archboot.Config
 
+	stop func(context.Context) error // of the machine, unless it is to stay
 	undo []func(context.Context) error
 }
 
@@ -40,7 +41,7 @@ type Lab struct {
 // lasting is made before all that can be in the way has been looked at.
 func Open(ctx context.Context, f *Flags, setup stage.Setup, out *os.File) (_ *Lab, err error) {
 	l := &Lab{Flags: f, setup: setup, out: out, log: logger(f, out)}
-	if err := f.checkStages(ctx, setup); err != nil {
+	if err := f.checkStages(setup); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -49,7 +50,7 @@ func Open(ctx context.Context, f *Flags, setup stage.Setup, out *os.File) (_ *La
 		}
 	}()
 	if os.Geteuid() != 0 {
-		return nil, errors.New("must run as root: try it with sudo")
+		return nil, errNotRoot
 	}
 	needs := slices.Concat(syspkg.Lab(), syspkg.Bootstrap())
 	if f.Mirror == "" {
@@ -58,10 +59,8 @@ func Open(ctx context.Context, f *Flags, setup stage.Setup, out *os.File) (_ *La
 	if err := syspkg.Ensure(ctx, out, !f.NoInstall, needs); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(f.State, 0o755); err != nil {
-		return nil, err
-	}
-	for _, step := range []func(context.Context) error{l.openNetwork, l.openHost, l.openStore, l.openPackages} {
+	l.say("launcher: direct, machines are children of this program")
+	for _, step := range []func(context.Context) error{l.lock, l.openHost, l.openNetwork, l.openStore, l.openPackages} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -77,9 +76,7 @@ func (l *Lab) openNetwork(ctx context.Context) error {
 	}
 	l.net = host
 	l.onClose(func(context.Context) error { return host.Close() })
-	if _, err := host.Sweep(ctx); err != nil {
-		return err
-	}
+	// Not swept before: a machine that outlived its program is still wired to it.
 	if err := host.Apply(ctx, network(l.Keep)); err != nil {
 		return err
 	}
@@ -94,17 +91,40 @@ func network(keep bool) netsetup.Network {
 }
 
 func (l *Lab) openHost(ctx context.Context) error {
-	l.say("launcher: direct, machines are children of this program")
-	host, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: l.runDir(), StopOnClose: !l.Keep, Logger: l.log})
+	host, err := nspawn.Open(ctx, nspawn.HostOptions{Logger: l.log})
 	if err != nil {
 		return err
 	}
+	l.onClose(func(context.Context) error { return host.Close() })
 	l.host = host
-	_, err = host.Sweep(ctx)
-	return err
+	if _, err := host.Sweep(ctx); err != nil {
+		return err
+	}
+	if err := l.checkName(ctx); err != nil {
+		return err
+	}
+	if !l.Keep {
+		l.stop = l.machine(l.setup.Machine).Stop
+	}
+	return nil
 }
 
-func (l *Lab) runDir() string { return filepath.Join(l.State, "run") }
+// checkName refuses a machine of our name that does not run from our tree.
+func (l *Lab) checkName(ctx context.Context) error {
+	running, err := l.host.Find(ctx, l.setup.Machine)
+	if errors.Is(err, nspawn.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	theirs, _ := os.Stat(running.Root())
+	ours, err := os.Stat(filepath.Join(l.storeDir(), running.Name()))
+	if err != nil || !os.SameFile(ours, theirs) {
+		return fmt.Errorf("a machine named %s runs already, from %s: stop it first", running.Name(), running.Root())
+	}
+	return nil
+}
 
 // machinesDir is where systemd keeps machines.
 const machinesDir = "/var/lib/machines"
@@ -113,19 +133,27 @@ const machinesDir = "/var/lib/machines"
 // takes less than 1 GiB of it.
 const poolSize = 16 << 30
 
-func (l *Lab) openStore(ctx context.Context) (err error) {
-	dir := l.Store
+// storeDir is where the machines' trees are, or will be.
+func (f *Flags) storeDir() string {
 	switch {
-	case dir != "":
-		l.say("storage:  %s", dir)
+	case f.Store != "":
+		return f.Store
 	case isBtrfs(machinesDir):
-		dir = machinesDir
-		l.say("storage:  %s, which is a btrfs; -store DIR chooses another", dir)
-	default:
-		if dir, err = l.openPool(ctx); err != nil {
-			return err
-		}
+		return machinesDir
+	}
+	return f.poolDir()
+}
+
+func (l *Lab) openStore(ctx context.Context) (err error) {
+	dir := l.storeDir()
+	if dir == l.poolDir() {
 		l.say("storage:  a btrfs pool in %s, since %s is none; -store DIR chooses another", l.poolFile(), machinesDir)
+		err = l.openPool(ctx)
+	} else {
+		l.say("storage:  %s; -store DIR chooses another", dir)
+	}
+	if err != nil {
+		return err
 	}
 	l.store, err = snapshot.Open(ctx, dir, snapshot.Options{Logger: l.log})
 	if err != nil {
@@ -135,21 +163,18 @@ func (l *Lab) openStore(ctx context.Context) (err error) {
 	return nil
 }
 
-func (l *Lab) poolFile() string { return filepath.Join(l.State, "pool.btrfs") }
-func (l *Lab) poolDir() string  { return filepath.Join(l.State, "machines") }
+func (f *Flags) poolFile() string { return filepath.Join(f.State, "pool.btrfs") }
+func (f *Flags) poolDir() string  { return filepath.Join(f.State, "machines") }
 
-func (l *Lab) openPool(ctx context.Context) (string, error) {
+func (l *Lab) openPool(ctx context.Context) error {
 	pool, err := snapshot.OpenPool(ctx, l.poolFile(), l.poolDir())
 	if errors.Is(err, snapshot.ErrNotFound) {
 		pool, err = snapshot.CreatePool(ctx, l.poolFile(), poolSize, l.poolDir())
 	}
-	if err != nil {
-		return "", err
-	}
-	if !l.Keep {
+	if err == nil && !l.Keep {
 		l.onClose(func(context.Context) error { return pool.Close() })
 	}
-	return pool.Dir(), nil
+	return err
 }
 
 func isBtrfs(dir string) bool {
@@ -170,8 +195,8 @@ func (l *Lab) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
 	defer cancel()
 	var errs []error
-	if l.host != nil {
-		errs = append(errs, l.host.Close()) // first: its machines use all the rest
+	if l.stop != nil {
+		errs = append(errs, l.stop(ctx)) // first: it uses all the rest
 	}
 	for _, f := range slices.Backward(l.undo) {
 		errs = append(errs, f(ctx))

@@ -1,7 +1,6 @@
 package prolo
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"path"
@@ -11,8 +10,8 @@ import (
 
 // WritePlan prints how a person would do by hand what a run does. It looks at
 // nothing on the host and needs no privileges.
-func WritePlan(ctx context.Context, out io.Writer, f *Flags, setup stage.Setup) error {
-	if err := f.checkStages(ctx, setup); err != nil {
+func WritePlan(out io.Writer, f *Flags, setup stage.Setup) error {
+	if err := f.checkStages(setup); err != nil {
 		return err
 	}
 	wires, err := network(false).Manual()

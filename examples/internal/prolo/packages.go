@@ -16,13 +16,18 @@ func (l *Lab) openPackages(ctx context.Context) error {
 	if l.Mirror != "" {
 		l.say("packages: %s", l.Mirror)
 		l.source.Repositories = repositories(l.Mirror)
-		return nil
+		if l.MirrorKeys == "" {
+			return nil
+		}
+		keys, err := os.ReadFile(l.MirrorKeys)
+		l.source.Keys = [][]byte{keys}
+		return err
 	}
 	l.say("packages: a mirror made of Debian packages in %s; -mirror URL chooses a real one", l.Cache)
 	bar := newProgress(l.out, "mirror")
 	defer bar.done()
 	mirror, err := archtest.Start(ctx, archtest.Options{
-		AddOns:   []string{"bind", "nginx"},
+		AddOns:   AddOns(),
 		Listen:   HostAddress + ":" + mirrorPort,
 		CacheDir: l.Cache,
 		Progress: func(e archtest.Event) { bar.show(e.Message) },
@@ -36,6 +41,10 @@ func (l *Lab) openPackages(ctx context.Context) error {
 	l.source.Keys = [][]byte{mirror.PublicKey()}
 	return nil
 }
+
+// AddOns are the packages that the stages install beyond what the embedded mirror
+// has anyway.
+func AddOns() []string { return []string{"bind", "nginx"} }
 
 func repositories(url string) []archboot.Repository {
 	server := strings.TrimRight(url, "/") + "/$repo/os/$arch"

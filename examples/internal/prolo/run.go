@@ -45,10 +45,10 @@ func plan(setups ...stage.Setup) stage.Plan { return stage.Plan{Name: Zone, Setu
 func (f *Flags) stageDir() string { return filepath.Join(f.State, "stages") }
 
 // checkStages refuses names in -from and -until that the setup does not have.
-func (f *Flags) checkStages(ctx context.Context, setup stage.Setup) error {
+func (f *Flags) checkStages(setup stage.Setup) error {
 	lab, err := stage.Open(plan(setup), stage.Options{StateDir: f.stageDir()})
 	if err == nil {
-		_, err = lab.Preview(ctx, f.Steering())
+		err = lab.Check(f.Steering())
 	}
 	if err != nil {
 		var names []string
@@ -61,7 +61,7 @@ func (f *Flags) checkStages(ctx context.Context, setup stage.Setup) error {
 }
 
 func (l *Lab) machine(name string) *machine {
-	return &machine{host: l.host, config: machineConfig(name, filepath.Join(l.store.Dir(), name))}
+	return &machine{host: l.host, config: machineConfig(name, filepath.Join(l.storeDir(), name))}
 }
 
 // machineConfig describes a machine on the bridge. Waiting for the network at

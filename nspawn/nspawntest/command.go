@@ -1,4 +1,4 @@
-package nspawn_test
+package nspawntest
 
 import (
 	"bytes"
@@ -20,12 +20,8 @@ import (
 	"github.com/prologin/rig/nspawn"
 )
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
-func TestCommand(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	m := boot(t, host, nspawn.Config{Name: "command"})
+func testCommand(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("command")})
 	ctx := testContext(t)
 
 	t.Run("status", func(t *testing.T) {
@@ -95,14 +91,10 @@ func TestCommand(t *testing.T) {
 	})
 }
 
-func TestCommandSurroundings(t *testing.T) {
-	host := openHost(t, nspawn.HostOptions{})
-	t.Setenv("LEAKED_FROM_HOST", "1")
-	root := newRoot(t)
-	old := unix.Umask(0o077)
-	defer unix.Umask(old)
-	m := boot(t, host, nspawn.Config{Name: "around", Root: root})
-	unix.Umask(0)
+// testCommandSurroundings: the environment is compared as a whole, and this
+// program's own is another.
+func testCommandSurroundings(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("around")})
 	ctx := testContext(t)
 
 	if got := shell(t, m, "env | sort | grep -v ^_="); got != strings.Join([]string{
@@ -147,10 +139,8 @@ func TestCommandSurroundings(t *testing.T) {
 	}
 }
 
-func TestCommandPipes(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	m := boot(t, host, nspawn.Config{Name: "pipes"})
+func testCommandPipes(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("pipes")})
 	ctx := testContext(t)
 
 	t.Run("100 MB through", func(t *testing.T) {
@@ -222,10 +212,8 @@ func TestCommandPipes(t *testing.T) {
 
 // TestCancelKillsTree proves that nothing a command has started survives its
 // context, however it tried to get away.
-func TestCancelKillsTree(t *testing.T) {
-	t.Parallel()
-	host := openHost(t, nspawn.HostOptions{})
-	m := boot(t, host, nspawn.Config{Name: "tree"})
+func testCancelKillsTree(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("tree")})
 	ctx, cancel := context.WithCancelCause(testContext(t))
 	cause := errors.New("changed my mind")
 	cmd := m.Command(ctx, "sh", "-c", "trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 98765' &) ; setsid -f sleep 98765; echo ready; sleep 98765")
@@ -251,6 +239,8 @@ func TestCancelKillsTree(t *testing.T) {
 		t.Errorf("processes survive their command's context: %q", left)
 	}
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 // processes lists the command lines on the whole host that hold a word.
 func processes(t *testing.T, word string) (found []string) {

@@ -1,0 +1,230 @@
+// Package report writes down what happened in a run, for programs and for people:
+// JSON lines, JUnit XML, a trace for Perfetto, and one HTML page.
+//
+// A [Recorder] collects the events of a run. The reports are made from them at the end,
+// or later from a file of JSON lines.
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/prologin/rig/stage"
+)
+
+// Lines returns a function for [stage.Options] that writes each event as one line of
+// JSON, as soon as it comes. failed is called once if that fails; it may be nil.
+func Lines(w io.Writer, failed func(error)) func(stage.Event) {
+	enc := json.NewEncoder(w)
+	var once sync.Once
+	return func(e stage.Event) {
+		if err := enc.Encode(e); err != nil && failed != nil {
+			once.Do(func() { failed(err) })
+		}
+	}
+}
+
+// Read reads what [Lines] wrote. A last line that is cut short, as a killed program
+// leaves it, ends the events without an error.
+func Read(r io.Reader) (*Recorder, error) {
+	rec := new(Recorder)
+	lines := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF {
+			return rec, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var e stage.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		rec.Event(e)
+	}
+}
+
+// Recorder takes a run's events and keeps what the reports need. Its memory is
+// bounded: of each stage's output it keeps the last lines. The zero value is ready.
+// It may be used concurrently.
+type Recorder struct {
+	mu  sync.Mutex
+	run run
+}
+
+// keptLines is how much of a stage's output a report has. The whole of it is in the
+// stage's log file.
+const keptLines = 200
+
+// run is what the events say, put in order.
+type run struct {
+	Name       string
+	Begin, End time.Time
+	Err        string
+	Machines   []*machine
+	Notes      []string
+}
+
+type machine struct {
+	Name   string
+	Stages []*stageRun
+	Spans  []span // what it did besides stages
+}
+
+// span is something that took time.
+type span struct {
+	What       string
+	Begin, End time.Time
+}
+
+type stageRun struct {
+	Machine, Name string
+	Status        string // "cached", "skipped", "not wanted", "waiting", "running", "done", "failed", "blocked"
+	Why, Key, Log string
+	Err           string
+	Begin, End    time.Time
+	Steps         []*stepRun
+	Checks        []*checkRun
+	Output        []string
+	Dropped       int // lines of output that were not kept
+	Saved         span
+	How           string
+}
+
+type stepRun struct {
+	Text, Err string
+	Begin     time.Time
+	Elapsed   time.Duration
+	Done      bool
+}
+
+type checkRun struct {
+	Text, Seen string
+	Elapsed    time.Duration
+	Holds      bool
+}
+
+// Event takes one event. It fits in [stage.Options].
+func (r *Recorder) Event(e stage.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.Time = e.Time.Round(0) // as it is read back from a file
+	r.run.add(e)
+}
+
+func (r *run) add(e stage.Event) {
+	r.End = e.Time
+	if r.Begin.IsZero() {
+		r.Begin = e.Time // lines whose beginning is lost
+	}
+	switch e.Kind {
+	case stage.RunStarted:
+		*r = run{Name: e.Text, Begin: e.Time, End: e.Time, Notes: r.Notes}
+	case stage.RunEnded:
+		r.Err = e.Err
+	case stage.Note, stage.Waiting:
+		text := e.Text
+		if e.Machine != "" {
+			text = e.Machine + ": " + text
+		}
+		r.Notes = append(r.Notes, text)
+	}
+	if e.Machine == "" {
+		return
+	}
+	m := r.machine(e.Machine)
+	m.add(e)
+	if s := m.stage(e); s != nil {
+		s.add(e)
+	}
+}
+
+func (r *run) machine(name string) *machine {
+	for _, m := range r.Machines {
+		if m.Name == name {
+			return m
+		}
+	}
+	m := &machine{Name: name}
+	r.Machines = append(r.Machines, m)
+	return m
+}
+
+func (m *machine) add(e stage.Event) {
+	what := map[stage.Kind]string{stage.Restored: "restore", stage.Started: "start", stage.Stopped: "stop"}[e.Kind]
+	if what != "" {
+		m.Spans = append(m.Spans, span{what, e.Time.Add(-e.Elapsed), e.Time})
+	}
+}
+
+// stage returns the stage that an event is about, or nil if it is about none.
+func (m *machine) stage(e stage.Event) *stageRun {
+	if e.Kind == stage.Restoring || e.Kind == stage.Restored || e.Stage == "" {
+		return nil
+	}
+	for _, s := range m.Stages {
+		if s.Name == e.Stage {
+			return s
+		}
+	}
+	if e.Kind != stage.Planned {
+		return nil // the base's snapshot
+	}
+	s := &stageRun{Machine: m.Name, Name: e.Stage}
+	m.Stages = append(m.Stages, s)
+	return s
+}
+
+func (s *stageRun) add(e stage.Event) {
+	switch e.Kind {
+	case stage.Planned:
+		s.Status, s.Why, s.Key = e.Text, e.Why, e.Key
+		if s.Status == "run" {
+			s.Status = "waiting"
+		}
+	case stage.StageStarted:
+		s.Status, s.Why, s.Begin = "running", e.Why, e.Time
+	case stage.StageEnded:
+		s.Status, s.End, s.Log, s.Err = "done", e.Time, e.Log, e.Err
+		if e.Err != "" {
+			s.Status = "failed"
+		}
+	case stage.StageBlocked:
+		s.Status, s.Err = "blocked", e.Err
+	case stage.StepStarted:
+		s.Steps = append(s.Steps, &stepRun{Text: e.Text, Begin: e.Time})
+	case stage.StepEnded:
+		if n := len(s.Steps); n > 0 {
+			s.Steps[n-1].Elapsed, s.Steps[n-1].Err, s.Steps[n-1].Done = e.Elapsed, e.Err, true
+		}
+	case stage.Output:
+		if len(s.Output) == keptLines {
+			s.Output = append(s.Output[:0], s.Output[1:]...)
+			s.Dropped++
+		}
+		s.Output = append(s.Output, e.Text)
+	case stage.CheckWaiting, stage.CheckFailed, stage.CheckPassed:
+		s.check(e)
+	case stage.SavedTree:
+		s.Saved, s.How = span{"save", e.Time.Add(-e.Elapsed), e.Time}, e.Why
+	}
+}
+
+func (s *stageRun) check(e stage.Event) {
+	for len(s.Checks) < e.Index {
+		s.Checks = append(s.Checks, new(checkRun))
+	}
+	if e.Index == 0 {
+		return
+	}
+	c := s.Checks[e.Index-1]
+	c.Text, c.Elapsed, c.Holds = e.Text, e.Elapsed, e.Kind == stage.CheckPassed
+	if e.Err != "" {
+		c.Seen = e.Err
+	}
+}

@@ -1,0 +1,207 @@
+package stage_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prologin/rig/stage"
+)
+
+func TestRollback(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, pair())
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
+	for _, tt := range []struct{ stage, gw, web string }{
+		{"g2", "g1 g2", "w1 w2 w3"},
+		{"g1", "g1", "w1"}, // web/w2 needs gw/g2, which is undone
+		{"g3", "g1 g2 g3", "w1"},
+		{"web/w3", "g1 g2 g3", "w1 w2 w3"},
+	} {
+		if _, err := f.lab().Rollback(ctx, tt.stage); err != nil {
+			t.Fatal(err)
+		}
+		f.wantLog("gw", tt.gw)
+		f.wantLog("web", tt.web)
+		if up, _ := f.machines["gw"].Running(ctx); !up {
+			t.Errorf("after going to %s gw does not run", tt.stage)
+		}
+	}
+	if _, err := f.lab().Rollback(ctx, "g1"); err != nil {
+		t.Fatal(err)
+	}
+	f.run(stage.Steering{}) // forward again, from snapshots only
+	f.wantLog("gw", "g1 g2 g3")
+	f.wantLog("web", "w1 w2 w3")
+
+	f.plan.Setups[1].Stages[1].Steps = []stage.Step{do("new")}
+	before := f.volumes["gw"].Count("Restore")
+	if _, err := f.lab().Rollback(ctx, "g2"); !errors.Is(err, stage.ErrNotFound) {
+		t.Errorf("going to a stage without a snapshot: %v", err)
+	}
+	if f.volumes["gw"].Count("Restore") != before {
+		t.Error("something was restored all the same")
+	}
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, single("one", "two"))
+	f.run(stage.Steering{}, "gw/one", "gw/two")
+	for name, want := range map[string]stage.FileChange{
+		"one": {Path: "/log", Kind: stage.Added}, "two": {Path: "/log", Kind: stage.Modified},
+	} {
+		got, err := f.lab().Diff(context.Background(), name)
+		if err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
+		}
+	}
+}
+
+func TestCheckpoint(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, pair())
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
+	for _, name := range []string{"gw", "web"} {
+		f.volumes[name].Call("Save", 0, func() {
+			for other, m := range f.machines {
+				err := m.Exec(ctx, stage.Command{Args: []string{"true"}})
+				if err == nil {
+					t.Errorf("%s was saved while %s went on", name, other)
+				}
+			}
+		})
+	}
+	if _, err := f.lab().Checkpoint(ctx, "before"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.lab().Checkpoint(ctx, "before"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the same name again: %v", err)
+	}
+	for name, m := range f.machines {
+		if err := m.Exec(ctx, stage.Command{Args: []string{"append", "/log", "experiment"}}); err != nil {
+			t.Errorf("%s was not thawed: %v", name, err)
+		}
+	}
+	if err := f.lab().RestoreCheckpoint(ctx, "before"); err != nil {
+		t.Fatal(err)
+	}
+	f.wantLog("gw", "g1 g2 g3")
+	f.wantLog("web", "w1 w2 w3")
+	f.run(stage.Steering{}) // the trees are known to be those of the last stages
+
+	if list, err := f.lab().Checkpoints(); err != nil || len(list) != 1 || list[0].Name != "before" {
+		t.Errorf("checkpoints %+v, %v", list, err)
+	}
+	if err := f.lab().RemoveCheckpoint(ctx, "before"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.lab().RestoreCheckpoint(ctx, "before"); !errors.Is(err, stage.ErrNotFound) {
+		t.Errorf("a checkpoint that was removed: %v", err)
+	}
+}
+
+func TestCheckpointThawsAfterFailure(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, pair())
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
+	f.volumes["web"].Fail("Save", 0, errInjected)
+	if _, err := f.lab().Checkpoint(ctx, "c"); !errors.Is(err, errInjected) {
+		t.Fatalf("error %v", err)
+	}
+	for name, m := range f.machines {
+		if err := m.Exec(ctx, stage.Command{Args: []string{"true"}}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if list, err := f.lab().Checkpoints(); err != nil || len(list) != 0 {
+		t.Errorf("half a checkpoint is listed: %+v, %v", list, err)
+	}
+	if _, err := f.lab().Checkpoint(ctx, "c"); err != nil {
+		t.Errorf("trying again: %v", err)
+	}
+}
+
+func TestFork(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, pair())
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
+	for _, n := range []string{"a", "b", "c"} {
+		g := &fixture{t: t, dir: filepath.Join(f.dir, "fork-"+n), plan: f.plan}
+		g.opts.StateDir = filepath.Join(g.dir, "state")
+		g.restart()
+		opts := g.opts
+		opts.Targets = map[string]stage.Target{}
+		for name, m := range g.machines {
+			opts.Targets[name] = stage.Target{Machine: m, Volume: g.volumes[name]}
+		}
+		if _, err := f.lab().Fork(ctx, stage.Steering{}, opts); err != nil {
+			t.Fatal(err)
+		}
+		g.run(stage.Steering{})
+		g.wantLog("gw", "g1 g2 g3")
+		if got := g.volumes["gw"].Count("Reset"); got != 0 {
+			t.Error("the fork was built from the base")
+		}
+		g.plan = pair()
+		g.plan.Setups[1].Stages[2].Steps = []stage.Step{do(n)}
+		_, err := g.lab().Run(ctx, stage.Steering{})
+		// It has no snapshot of the stage before the last, so that it begins anew.
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.wantLog("gw", "g1 g2 "+n)
+	}
+	f.wantLog("gw", "g1 g2 g3")
+}
+
+// without is a check that holds unless /log in the machine has a word.
+type without struct{ command }
+
+func (w without) Probe(ctx context.Context, s *stage.Session) error {
+	out, err := s.Output(ctx, "cat", "/log")
+	if err == nil && containsWord(string(out), w.command[0]) {
+		err = errors.New("it is there")
+	}
+	return err
+}
+
+func TestBisect(t *testing.T) {
+	t.Parallel()
+	words := []string{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"}
+	plan := single(words...)
+	for i := range plan.Setups[0].Stages {
+		plan.Setups[0].Stages[i].CheckTimeout = 50 * time.Millisecond
+	}
+	f := newFixture(t, plan)
+	if _, err := f.lab().Run(context.Background(), stage.Steering{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range words {
+		before := f.volumes["gw"].Count("Restore")
+		got, err := f.lab().Bisect(context.Background(), "gw", without{command{word}})
+		if err != nil || got != word {
+			t.Fatalf("planted %s, found %q, %v", word, got, err)
+		}
+		if n := f.volumes["gw"].Count("Restore") - before; n > 4 { // ⌈log₂ 12⌉
+			t.Errorf("%s: %d restores", word, n)
+		}
+	}
+	f.run(stage.Steering{})
+	if _, err := f.lab().Bisect(context.Background(), "gw", without{command{"never"}}); !errors.Is(err, stage.ErrNotFound) {
+		t.Errorf("a check that holds: %v", err)
+	}
+}
+
+func containsWord(text, word string) bool {
+	return slices.Contains(strings.Fields(text), word)
+}

@@ -1,0 +1,172 @@
+package view
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prologin/rig/stage"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// events is a run in which one machine goes on, one fails and one is blocked.
+func events() []stage.Event {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	list := []stage.Event{
+		{Kind: stage.RunStarted, Text: "prolo", Total: 6},
+		{Kind: stage.Planned, Machine: "gw", Stage: "network", Text: "cached", Why: "snapshot 0123"},
+		{Kind: stage.Planned, Machine: "gw", Stage: "nginx", Text: "run", Why: "step 1: content changed"},
+		{Kind: stage.Planned, Machine: "gw", Stage: "redmine", Text: "skipped", Why: "not ready"},
+		{Kind: stage.Planned, Machine: "web", Stage: "copy", Text: "run"},
+		{Kind: stage.Planned, Machine: "pas-r11p11", Stage: "login", Text: "run"},
+		{Kind: stage.Restoring, Machine: "gw", Stage: "network", Text: "network-0123"},
+		{Kind: stage.Restored, Machine: "gw", Stage: "network", Text: "network-0123", Elapsed: 12 * time.Millisecond},
+		{Kind: stage.Starting, Machine: "gw"},
+		{Kind: stage.Started, Machine: "gw", Elapsed: 412 * time.Millisecond},
+		{Kind: stage.Note, Machine: "web", Text: "snapshot x cannot be restored, going back further"},
+		{Kind: stage.StageStarted, Machine: "web", Stage: "copy", Why: "never completed"},
+		{Kind: stage.StageEnded, Machine: "web", Stage: "copy", Err: "web/copy: step\nmore", Elapsed: time.Second},
+		{Kind: stage.StageBlocked, Machine: "pas-r11p11", Stage: "login", Err: "needs web/copy"},
+		{Kind: stage.StageStarted, Machine: "gw", Stage: "nginx", Why: "step 1: content changed"},
+		{Kind: stage.StepStarted, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
+		{Kind: stage.Output, Machine: "gw", Stage: "nginx", Text: "Created symlink " + strings.Repeat("/very/long", 20)},
+		{Kind: stage.StepEnded, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
+		{Kind: stage.CheckWaiting, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Err: "activating"},
+		{Kind: stage.CheckPassed, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Elapsed: 90 * time.Millisecond},
+		{Kind: stage.Saving, Machine: "gw", Stage: "nginx", Why: "frozen"},
+		{Kind: stage.SavedTree, Machine: "gw", Stage: "nginx", Why: "frozen", Elapsed: 5 * time.Millisecond},
+		{Kind: stage.StageEnded, Machine: "gw", Stage: "nginx", Elapsed: 2 * time.Second},
+		{Kind: stage.RunEnded, Text: "prolo", Elapsed: 3 * time.Second, Err: "web/copy: step\nmore"},
+	}
+	for i := range list {
+		list[i].Seq, list[i].Time = i+1, at.Add(time.Duration(i)*100*time.Millisecond)
+	}
+	return list
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: got:\n%s\nwant:\n%s", name, got, want)
+	}
+}
+
+func TestLines(t *testing.T) {
+	t.Parallel()
+	for _, verbose := range []bool{false, true} {
+		var b strings.Builder
+		v := Lines(&b, Options{Verbose: verbose})
+		for _, e := range events() {
+			v.Event(e)
+		}
+		v.Close()
+		golden(t, fmt.Sprintf("lines-verbose-%v.golden", verbose), b.String())
+	}
+}
+
+// TestPicture looks at the live picture after each event, at several sizes.
+func TestPicture(t *testing.T) {
+	t.Parallel()
+	for _, size := range []struct{ cols, rows int }{{80, 24}, {40, 24}, {120, 5}, {12, 24}} {
+		t.Run(fmt.Sprintf("%dx%d", size.cols, size.rows), func(t *testing.T) {
+			t.Parallel()
+			l := &live{w: new(strings.Builder), size: func() (int, int) { return size.cols, size.rows }}
+			var all strings.Builder
+			for _, e := range events() {
+				l.note(e)
+				lines := l.picture(size.cols, size.rows, e.Time.Add(1500*time.Millisecond))
+				if len(lines) > size.rows-2 {
+					t.Errorf("after %s: %d lines on a terminal of %d", e.Kind, len(lines), size.rows)
+				}
+				for _, line := range lines {
+					if n := utf8.RuneCountInString(line); n >= size.cols {
+						t.Errorf("after %s: a line of %d columns on a terminal of %d: %q", e.Kind, n, size.cols, line)
+					}
+					all.WriteString(strings.TrimRight(line, " ") + "\n")
+				}
+				all.WriteString("\n")
+			}
+			golden(t, fmt.Sprintf("picture-%dx%d.golden", size.cols, size.rows), all.String())
+		})
+	}
+}
+
+func TestLiveLeavesOnlyLines(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	l := newLive(&b, func() (int, int) { return 80, 24 }, false, false)
+	for _, e := range events() {
+		l.event(e)
+	}
+	l.close()
+	l.close() // harmless
+	var plain strings.Builder
+	v := Lines(&plain, Options{})
+	for _, e := range events() {
+		v.Event(e)
+	}
+	if got := screen(b.String()); got != plain.String() {
+		t.Errorf("what is left:\n%s\nwant:\n%s", got, plain.String())
+	}
+}
+
+// screen does what a tall terminal does with the few sequences that a live view uses.
+func screen(s string) string {
+	lines := []string{""}
+	for s != "" {
+		var n int
+		switch {
+		case strings.HasPrefix(s, "\x1b[J"):
+			s, lines[len(lines)-1] = s[3:], ""
+		case strings.HasPrefix(s, "\x1b["):
+			fmt.Sscanf(s, "\x1b[%dA", &n)
+			s = s[strings.IndexByte(s, 'A')+1:]
+			lines = lines[:len(lines)-n]
+		case s[0] == '\r':
+			s = s[1:]
+		case s[0] == '\n':
+			s, lines = s[1:], append(lines, "")
+		default:
+			lines[len(lines)-1] += s[:1]
+			s = s[1:]
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestFileIsNoTerminal(t *testing.T) {
+	t.Parallel()
+	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := New(f, Options{})
+	for _, e := range events() {
+		v.Event(e)
+	}
+	v.Close()
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(f.Name())
+	if err != nil || strings.Contains(string(data), "\x1b") || !strings.Contains(string(data), "gw/nginx: done in 2s\n") {
+		t.Error(errors.Join(err, fmt.Errorf("written: %q", data)))
+	}
+}
