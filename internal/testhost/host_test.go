@@ -56,6 +56,7 @@ func gone(t *testing.T, name string) {
 	t.Helper()
 	for _, path := range []string{
 		"/sys/fs/cgroup/" + name, "/sys/fs/cgroup/unified/" + name, "/run/systemd/nspawn/propagate/" + name,
+		"/run/systemd/nspawn/unix-export/" + name,
 		filepath.Join(testroot.CacheDir(), "testhost/run", name),
 	} {
 		if _, err := os.Lstat(path); err == nil {
