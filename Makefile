@@ -8,7 +8,7 @@ ifneq ($(shell id -u),0)
 SUDO := sudo -E
 ROOT := -exec "$(SUDO)"
 endif
-TESTHOST := $(SUDO) $(CURDIR)/bin/testhost
+TESTHOST := $(strip $(SUDO) $(CURDIR)/bin/testhost)
 # What the tests build once: roots, mirrors, the test host.
 export RIG_CACHE ?= /var/cache/rig
 # The packages that have tests of their own for a host with systemd.
@@ -30,7 +30,10 @@ test-here: ## run the tests on this machine
 # The test host may have an older C library than this machine, hence no cgo, and
 # so no race detector, in it.
 test-host: bin/testhost ## run the tests that want systemd, machined and networkd
-	CGO_ENABLED=0 $(TESTHOST) with $(GO) test -timeout 20m -exec "$(TESTHOST) exec" $(HOSTED)
+	$(TESTHOST) build
+	$(TESTHOST) start
+	CGO_ENABLED=0 $(GO) test -timeout 20m -exec "$(TESTHOST) exec" $(HOSTED); \
+		status=$$?; $(TESTHOST) stop; exit $$status
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
@@ -43,7 +46,8 @@ torture: needs ## kill and soak tests, all of them: takes long
 BENCH = $(GO) test -run '^$$' -bench . -timeout 60m
 bench: bin/testhost ## measure beside the tools one would use instead; prints "ratio NAME OURS THEIRS THEIRS/OURS"
 	@$(GO) run ./internal/cmd/needs -bench
-	@{ CGO_ENABLED=0 $(TESTHOST) with $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; \
+	@$(TESTHOST) build && $(TESTHOST) start
+	@{ CGO_ENABLED=0 $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; $(TESTHOST) stop; \
 	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./examples/gw; } | grep -E '^(ratio|figure|slope|FAIL|---|panic)'
 
 fuzz: ## each fuzzer for FUZZTIME (10s)
