@@ -107,6 +107,7 @@ func (l *Lab) OpenShell(ctx context.Context) error {
 	}
 	l.say("a shell in %s; leave it with exit or by pressing ^] three times", l.setup.Machine)
 	err = found.Shell(ctx, nspawn.ShellOptions{})
+	l.say("") // the shell's last line has no end when ^] left it
 	var exit *nspawn.ExitError
 	if errors.As(err, &exit) {
 		return nil // of the shell's last command: no failure of ours
