@@ -35,8 +35,7 @@ func claimRoot(root string) (*claim, error) {
 		return nil, err
 	}
 	if err := c.prepare(); err != nil {
-		c.dir.Close()
-		return nil, err
+		return nil, errors.Join(err, c.unlock())
 	}
 	return c, nil
 }
@@ -90,6 +89,12 @@ func lockRoot(path string) (*claim, error) {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	return &claim{path: path, dir: dir}, nil
+}
+
+// unlock gives up the lock. To close the directory is not enough: a program that
+// another goroutine is starting right now has a copy of it until it execs.
+func (c *claim) unlock() error {
+	return errors.Join(unix.Flock(int(c.dir.Fd()), unix.LOCK_UN), c.dir.Close())
 }
 
 func (c *claim) prepare() error {
@@ -184,12 +189,12 @@ func (c *claim) empty() error {
 
 // finish declares the root complete and gives up the lock.
 func (c *claim) finish() error {
-	return errors.Join(os.Remove(filepath.Join(c.path, markerName)), c.dir.Close())
+	return errors.Join(os.Remove(filepath.Join(c.path, markerName)), c.unlock())
 }
 
 // abandon makes the root an empty directory again.
 func (c *claim) abandon() error {
-	return errors.Join(c.empty(), c.dir.Chmod(c.mode), c.dir.Close())
+	return errors.Join(c.empty(), c.dir.Chmod(c.mode), c.unlock())
 }
 
 // few names the first of a list.
