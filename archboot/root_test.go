@@ -29,7 +29,7 @@ func TestUnlockWhileForking(t *testing.T) {
 		if err != nil {
 			t.Fatalf("attempt %d: %v", i, err)
 		}
-		if err := c.unlock(); err != nil {
+		if err := unlock(c.dir); err != nil {
 			t.Fatal(err)
 		}
 	}
