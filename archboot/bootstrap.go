@@ -14,7 +14,7 @@ import (
 )
 
 // Bootstrap makes a bootable Arch Linux root in the directory root, which must
-// exist and be empty, from packages that the host's pacman fetches.
+// exist and be empty, from packages that pacman fetches, see [Source].
 //
 // It needs root privileges and a few programs, see the package documentation,
 // and blocks until the root is finished. Two processes may work on different

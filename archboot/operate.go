@@ -49,7 +49,7 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.dir.Close()
+	defer unlock(lock.dir)
 	t, err := intree.Open(path)
 	if err != nil {
 		return err
