@@ -75,7 +75,7 @@ func (v *Volume) export(ctx context.Context, name string, w io.Writer) (string, 
 		return "", err
 	}
 	defer root.Close()
-	z, err := zstd.NewWriter(w)
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return "", err
 	}

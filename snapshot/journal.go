@@ -68,7 +68,7 @@ func (s *Store) do(ctx context.Context, in intent, check func() error, run func(
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	committed, settleErr := op.settle(cleanup)
-	if settleErr != nil { // once more: what failed for lack of space may have found some
+	if settleErr != nil && op.Op != opClear { // once more: what failed for lack of space may have found some
 		committed, settleErr = op.settle(cleanup)
 	}
 	if committed && err != nil {
@@ -154,6 +154,7 @@ func (s *Store) sweepWork(ctx context.Context) error {
 // could not be freed is no error but left to the next sweep.
 func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 	decide, ok := map[string]func(*operation, context.Context) (bool, error){
+		opClear:           (*operation).settleClear,
 		"create":          (*operation).settleCreate,
 		"snapshot":        (*operation).settleSnapshot,
 		"restore":         (*operation).settleRestore,
@@ -172,11 +173,19 @@ func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 	if err == nil {
 		err = step(ctx, "drop intent", func() error { return os.Remove(op.store.state("journal", op.id)) })
 	}
-	if err != nil {
-		op.store.log.WarnContext(ctx, "left for the next sweep", "dir", op.work(), "err", err)
+	if err == nil {
+		return committed, nil
 	}
-	return committed, nil
+	op.store.log.WarnContext(ctx, "left for the next sweep", "dir", op.work(), "err", err)
+	// What is decided stays so, whatever the names stand for by the next sweep.
+	op.Op = opClear
+	return committed, op.announce(ctx)
 }
+
+// opClear is the intent to remove a workshop and nothing else.
+const opClear = "clear"
+
+func (op *operation) settleClear(context.Context) (bool, error) { return false, nil }
 
 // clear removes the workshop and every tree in it.
 func (op *operation) clear(ctx context.Context) error {
