@@ -49,7 +49,7 @@ func (d *direct) launch(_ context.Context, m *Machine) (*boot, error) {
 	}
 	b.child, b.reap = true, func() ExitStatus { return reap(cmd) }
 	b.notify.serve(func(n notification) { m.notified(b, n) })
-	h.log.Info("machine started", "machine", config.Name, "nspawn", cmd.Process.Pid)
+	h.log.Debug("systemd-nspawn started", "machine", config.Name, "pid", cmd.Process.Pid)
 	return b, nil
 }
 

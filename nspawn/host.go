@@ -35,6 +35,9 @@ type HostOptions struct {
 	// StopOnClose makes Close stop this Host's machines; otherwise they go on
 	// and are found again by the next program.
 	StopOnClose bool
+	// Events is called with what happens to this Host's machines, with one event
+	// at a time. It must not block or call the Host; nil is nobody.
+	Events func(Event)
 	// Logger is told what happens; nil is silence.
 	Logger *slog.Logger
 }
@@ -53,6 +56,8 @@ type Host struct {
 	null     *os.File
 	closing  context.Context
 	shutdown context.CancelFunc
+
+	telling sync.Mutex // held while Events is called
 
 	mu       sync.Mutex
 	closed   bool

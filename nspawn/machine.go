@@ -256,10 +256,12 @@ func (m *Machine) notified(b *boot, n notification) {
 		b.leader = l
 		m.mu.Unlock()
 		m.advance(phaseRunning, func(r *record) { r.Leader = n.leader })
+		m.tell(EventStarted, ExitStatus{})
 		close(b.known)
 	}
 	if n.ready && isClosed(b.known) && !isClosed(b.ready) {
 		m.advance(phaseReady, func(*record) {})
+		m.tell(EventReady, ExitStatus{})
 		close(b.ready)
 	}
 }
@@ -273,7 +275,6 @@ func (m *Machine) advance(p phase, also func(*record)) {
 	if err != nil {
 		m.host.log.Warn("cannot record the machine's state", "machine", m.Name(), "error", err)
 	}
-	m.host.log.Info("machine is "+string(p), "machine", m.Name())
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -85,7 +85,7 @@ func (m *Machine) reboot(status ExitStatus) (*boot, error) {
 	if !again || m.host.closing.Err() != nil {
 		return nil, nil
 	}
-	m.host.log.Info("machine reboots", "machine", m.Name())
+	m.tell(EventRebooted, status)
 	ctx, cancel := context.WithTimeout(m.host.closing, cleanupPatience)
 	defer cancel()
 	if err := m.saveRecord(func(r *record) { r.Reboots++ }); err != nil {
@@ -133,7 +133,7 @@ func (m *Machine) finish(status ExitStatus) {
 		m.console = []string{}
 	}
 	m.mu.Unlock()
-	m.host.log.Info("machine ended", "machine", m.Name(), "code", status.Code)
+	m.tell(EventExited, status)
 	close(m.done)
 }
 

@@ -32,6 +32,9 @@ func (s *systemd) launch(ctx context.Context, m *Machine) (*boot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.prepareName(ctx, w); err != nil {
+		return nil, errors.Join(err, w.bus.Close())
+	}
 	var job dbus.ObjectPath
 	type auxiliary struct {
 		Name       string
@@ -42,6 +45,19 @@ func (s *systemd) launch(ctx context.Context, m *Machine) (*boot, error) {
 		return nil, errors.Join(fmt.Errorf("start unit %s: %w", unitName(config.Name), busError(err)), w.bus.Close())
 	}
 	return s.newLife(ctx, m, w, 0)
+}
+
+// prepareName refuses a name that machined knows, and removes what an nspawn that
+// was killed has left of it otherwise.
+func (s *systemd) prepareName(ctx context.Context, w *unitWatch) error {
+	leader, err := w.leader(ctx)
+	if err != nil {
+		return err
+	}
+	if leader != 0 {
+		return &Error{Op: "start", Machine: w.machine, Err: ErrExists, Hint: "machined knows a machine of that name: machinectl status " + w.machine}
+	}
+	return removeRunDirs(w.machine)
 }
 
 // relaunch waits for the next life, which the service manager begins by itself.

@@ -17,7 +17,7 @@ import (
 
 func testLife(t *testing.T, s *suite) {
 	ctx := testContext(t)
-	m := s.boot(t, nspawn.Config{Name: s.name("life"), Hostname: "inside", KernelCommandLine: []string{"systemd.mask=cron.service"}})
+	m := s.boot(t, nspawn.Config{Name: s.name("life"), Hostname: "inside", KernelCommandLine: nspawn.MaskUnits("cron.service")})
 	if got := shell(t, m, "hostname; systemctl is-system-running; systemctl is-enabled cron.service || true"); got != "inside\nrunning\nmasked-runtime" {
 		t.Errorf("inside: %q", got)
 	}

@@ -42,6 +42,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"SlowStart", testSlowStart},
 		{"Journal", testJournal},
 		{"Escapes", testEscapes},
+		{"FS", testFS},
 		{"CommandUnit", testCommandUnit},
 		{"UserNamespace", testUserNamespace},
 	} {
