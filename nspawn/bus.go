@@ -80,11 +80,20 @@ func (b *bus) properties(ctx context.Context, path dbus.ObjectPath, iface string
 	return all, err
 }
 
+// wantSignals makes the service manager send its signals to this connection.
+func (b *bus) wantSignals(ctx context.Context) error {
+	err := b.manager(ctx, "Subscribe").Err
+	if dbusErrorName(err) == systemdName+".AlreadySubscribed" {
+		return nil
+	}
+	return err
+}
+
 // subscribe makes the changes of one unit arrive on a channel. Nothing but that
 // something changed is told: whoever listens looks at the present state. One
 // change that is not taken yet stands for all that follow.
 func (b *bus) subscribe(ctx context.Context, path dbus.ObjectPath) (<-chan struct{}, error) {
-	if err := b.manager(ctx, "Subscribe").Err; err != nil && dbusErrorName(err) != systemdName+".AlreadySubscribed" {
+	if err := b.wantSignals(ctx); err != nil {
 		return nil, err
 	}
 	matches := [][]dbus.MatchOption{

@@ -66,6 +66,9 @@ type Cmd struct {
 	theirs  []*os.File // the command's ends of pipes, closed once it has them
 	ours    []*os.File // this program's ends, closed by Wait
 
+	asUnit bool     // asked for by CommandUnit
+	unit   *unitRun // if it runs as a unit
+
 	reaped chan struct{} // closed when result is there
 	result error
 }
@@ -87,6 +90,15 @@ func (c *Cmd) String() string {
 		words[i] = shellQuote(word)
 	}
 	return strings.Join(words, " ")
+}
+
+// summary is the command for an error, which a script of pages would drown.
+func (c *Cmd) summary() string {
+	text := c.String()
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "") + "…"
+	}
+	return text
 }
 
 // Run starts the command and waits for it. The error is an *ExitError if it ran
@@ -175,7 +187,7 @@ func (c *Cmd) Start() error {
 	m := c.machine
 	m.calls.RLock()
 	defer m.calls.RUnlock()
-	if c.Process != nil {
+	if c.reaped != nil {
 		return c.fail(errors.New("started already"))
 	}
 	if err := c.ctx.Err(); err != nil {
@@ -185,12 +197,17 @@ func (c *Cmd) Start() error {
 	if err != nil {
 		return c.fail(err)
 	}
-	if !l.identity {
-		return c.fail(&Error{Op: "exec", Machine: m.Name(), Err: ErrNotSupported,
-			Hint: "the machine has a user namespace, which a Go program cannot join; use CommandUnit"})
-	}
 	if frozen, err := m.cgroup().event("frozen"); err == nil && frozen {
 		return c.fail(&Error{Op: "exec", Machine: m.Name(), Err: ErrBusy, Hint: "the machine is frozen; thaw it"})
+	}
+	// A program with threads cannot join a user namespace.
+	if c.asUnit || !l.identity {
+		err := c.startUnit(l)
+		if err != nil {
+			closeAll(c.theirs)
+			closeAll(c.ours)
+		}
+		return c.fail(err)
 	}
 	if c.cgroup, err = m.calls.open(m.cgroup()); err != nil {
 		return c.fail(err)
@@ -273,37 +290,39 @@ func (c *Cmd) killTree() error {
 // Wait waits for the command to end and for the copying of its input and
 // output, and releases what it used.
 func (c *Cmd) Wait() error {
-	if c.Process == nil {
+	if c.reaped == nil {
 		return c.fail(errors.New("not started"))
 	}
 	<-c.reaped
-	err := c.result
 	closeAll(c.ours)
+	if c.unit != nil {
+		return c.fail(c.result)
+	}
 	c.ProcessState = c.inner.ProcessState
 	c.machine.calls.close(c.cgroup)
 	var failed *exec.ExitError
-	if errors.As(err, &failed) {
-		exit := &ExitError{ProcessState: failed.ProcessState, Machine: c.machine.Name(), Command: c.String()}
-		if c.tail != nil {
-			exit.Stderr = c.tail.Bytes()
-		}
-		if cause := context.Cause(c.ctx); cause != nil && failed.ExitCode() < 0 {
-			return &Error{Op: "exec", Machine: exit.Machine, Err: fmt.Errorf("%s: %w", c, errors.Join(cause, exit))}
-		}
-		return exit
+	if !errors.As(c.result, &failed) {
+		return c.fail(c.result)
 	}
-	return c.fail(err)
+	exit := c.exitError(failed.ExitCode(), 0)
+	if status, ok := failed.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		exit.signal = status.Signal()
+	}
+	if cause := context.Cause(c.ctx); cause != nil && exit.signal != 0 {
+		return c.fail(errors.Join(cause, exit))
+	}
+	return exit
 }
 
 func (c *Cmd) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	switch err.(type) {
+	case *Error, *ExitError:
 		return err
 	}
-	return &Error{Op: "exec", Machine: c.machine.Name(), Err: fmt.Errorf("%s: %w", c, err)}
+	return &Error{Op: "exec", Machine: c.machine.Name(), Err: fmt.Errorf("%s: %w", c.summary(), err)}
 }
 
 // orReader puts a file that is open in the place of none.

@@ -235,12 +235,16 @@ func (c *Config) payload(a *arguments) {
 		return
 	}
 	a.add("--notify-ready", "yes")
-	*a = append(*a, "--boot")
+	*a = append(append(*a, "--boot"), c.initArguments()...)
+}
+
+// initArguments are the kernel command line. An init prefers the root's
+// /etc/hostname to the name that nspawn gave it, but not to this.
+func (c *Config) initArguments() (words []string) {
 	if c.Hostname != "" {
-		// An init prefers the root's /etc/hostname to the name it was given.
-		*a = append(*a, "systemd.hostname="+c.Hostname)
+		words = append(words, "systemd.hostname="+c.Hostname)
 	}
-	*a = append(*a, c.KernelCommandLine...)
+	return append(words, c.KernelCommandLine...)
 }
 
 // arguments is a command line under construction.

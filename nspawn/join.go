@@ -31,6 +31,18 @@ func (l *leader) join() error {
 	return nil
 }
 
+// joinFiles puts the calling thread into the machine's files only, to look
+// something up there without starting anything.
+func (l *leader) joinFiles() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare the root directory: %w", err)
+	}
+	if err := l.fd.setns(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("join the machine's files: %w", err)
+	}
+	return nil
+}
+
 // dropCapabilities bounds what a process started from the calling thread can
 // ever have to keep. The thread itself loses nothing yet: it still has to join.
 func dropCapabilities(keep uint64) error {

@@ -15,6 +15,7 @@ type leader struct {
 	fd       *pidfd
 	bounding uint64 // its capability bounding set
 	identity bool   // whether its users are those of the host
+	root     uint32 // its root as a user of the host
 }
 
 // newLeader refers to a machine's first process, which has to be in its control
@@ -37,7 +38,7 @@ func (h *Host) newLeader(pid int, g cgroup) (*leader, error) {
 		l.bounding, err = boundingSet(pid)
 	}
 	if err == nil {
-		l.identity, err = identityMapped(pid)
+		l.identity, l.root, err = userMap(pid)
 	}
 	if err != nil {
 		return nil, errors.Join(err, fd.Close())

@@ -100,10 +100,20 @@ func (m *Machine) WaitReady(ctx context.Context) error {
 				return m.fail("wait for", err)
 			}
 		case <-ctx.Done():
-			return m.fail("wait for", fmt.Errorf("its start-up is not complete: %w", context.Cause(ctx)))
+			return m.notReady(context.Cause(ctx))
 		case <-m.unwatched:
 			return m.fail("wait for", m.endError())
 		}
+	}
+}
+
+// notReady is the error for a start-up that took too long.
+func (m *Machine) notReady(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return &Error{
+		Op: "wait for", Machine: m.Name(), Err: fmt.Errorf("its start-up is not complete: %w", cause),
+		Console: m.Console(consoleLines), Hint: m.startupReport(ctx),
 	}
 }
 

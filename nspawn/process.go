@@ -43,15 +43,19 @@ func boundingSet(pid int) (uint64, error) {
 	return 0, fmt.Errorf("/proc/%d/status: no CapBnd in it", pid)
 }
 
-// identityMapped reports whether the user IDs of a process's namespace are
-// those of the host.
-func identityMapped(pid int) (bool, error) {
+// userMap reports whether the user IDs of a process's namespace are those of the
+// host, and which of the host's is its root.
+func userMap(pid int) (identity bool, root uint32, err error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", pid))
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	fields := strings.Fields(string(data))
-	return len(fields) == 3 && fields[0] == "0" && fields[1] == "0" && fields[2] == "4294967295", nil
+	if len(fields) < 3 || fields[0] != "0" {
+		return false, 0, fmt.Errorf("/proc/%d/uid_map: nobody is root", pid)
+	}
+	first, err := strconv.ParseUint(fields[1], 10, 32)
+	return len(fields) == 3 && first == 0 && fields[2] == "4294967295", uint32(first), err
 }
 
 // exitCodeField is the 52nd of /proc/PID/stat, counted from the third.

@@ -97,18 +97,18 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 			return err
 		}
 	} else {
-		e := cacheEntry(m.opts)
-		if err := m.build(ctx, e, p); err != nil {
+		dir, err := m.build(ctx, p)
+		if err != nil {
 			return err
 		}
-		secret, err := os.ReadFile(filepath.Join(e.path(), secretFile))
+		secret, err := os.ReadFile(filepath.Join(dir, secretFile))
 		if err != nil {
 			return err
 		}
 		if m.key, err = pgp.Parse(secret); err != nil {
 			return err
 		}
-		if err := m.site.mount(filepath.Join(e.path(), wwwDir)); err != nil {
+		if err := m.site.mount(filepath.Join(dir, wwwDir)); err != nil {
 			return err
 		}
 		m.repositories = []string{"core", "extra"}
@@ -129,12 +129,12 @@ func (m *Mirror) newKey() (*pgp.Key, error) {
 	return pgp.New(keyName, yesterday, 0)
 }
 
-// build makes sure that the entry is in the cache.
-func (m *Mirror) build(ctx context.Context, e entry, p *progress) error {
+// build makes sure that the mirror is in the cache and returns its directory.
+func (m *Mirror) build(ctx context.Context, p *progress) (string, error) {
 	waiting := func() {
 		p.report(Event{Phase: "wait", Message: "another process builds this mirror: waiting for it"})
 	}
-	return e.ensure(ctx, waiting, func(dir string) error {
+	return cacheEntry(m.opts).ensure(ctx, waiting, func(dir string) error {
 		if err := preflight(); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,11 +23,77 @@ import (
 
 func testCommand(t *testing.T, s *suite) {
 	m := s.boot(t, nspawn.Config{Name: s.name("command")})
+	testCommandBy(t, m, true, m.Command)
+}
+
+func testCommandUnit(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("unit")})
+	testCommandBy(t, m, false, m.CommandUnit)
+	if got, err := m.CommandUnit(testContext(t), "sh", "-c", "cat /proc/self/cgroup | tail -1; grep Seccomp: /proc/self/status; echo $HOME $USER").Output(); err != nil ||
+		!strings.Contains(string(got), "/system.slice/rig-command-") || !strings.Contains(string(got), "Seccomp:\t2") || !strings.Contains(string(got), "/root root") {
+		t.Errorf("surroundings: %s, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	cmd := m.CommandUnit(ctx, "sh", "-c", "setsid -f sleep 43210; echo ready; sleep 43210")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := cmd.Wait(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait after the context: %v", err)
+	}
+	if left := processes(t, "43210"); len(left) > 0 {
+		t.Errorf("processes survive: %q", left)
+	}
+	if got := shell(t, m, "systemctl list-units --all --no-legend 'rig-command-*' | wc -l"); got != "0" {
+		t.Errorf("%s units are left", got)
+	}
+}
+
+// testUserNamespace runs commands where Command cannot join.
+func testUserNamespace(t *testing.T, s *suite) {
+	for name, users := range map[string]nspawn.Users{
+		"identity": {Mode: nspawn.UsersIdentity},
+		"range":    {Mode: nspawn.UsersRange, Base: 655360},
+	} {
+		root := filepath.Join(t.TempDir(), "root") // an overlay cannot be mapped
+		if out, err := exec.Command("cp", "-a", "--reflink=auto", s.root(t), root).CombinedOutput(); err != nil {
+			t.Fatalf("cp: %v: %s", err, out)
+		}
+		m, err := s.host.Start(testContext(t), nspawn.Config{Name: s.name("users-" + name), Root: root, SuppressSync: true, Users: users})
+		if err != nil {
+			t.Logf("%s: this host cannot: %v", name, err)
+			continue
+		}
+		if err := m.WaitReady(testContext(t)); err != nil {
+			t.Error(err)
+		}
+		out, err := m.Command(testContext(t), "sh", "-c", "id -u; cat /proc/self/uid_map; exit 3").Output()
+		var exit *nspawn.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasPrefix(string(out), "0\n") || !strings.Contains(string(out), "65536") {
+			t.Errorf("%s: %q, %v", name, out, err)
+		}
+		if err := m.Stop(testContext(t)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// testCommandBy is what Command and CommandUnit have in common. Only the former
+// tells the errno of execve.
+func testCommandBy(t *testing.T, m *nspawn.Machine, errno bool, command func(context.Context, string, ...string) *nspawn.Cmd) {
 	ctx := testContext(t)
 
 	t.Run("status", func(t *testing.T) {
 		for _, code := range []int{0, 1, 2, 127, 133, 203, 255} {
-			err := m.Command(ctx, "sh", "-c", "echo out; echo last words >&2; exit "+itoa(code)).Run()
+			err := command(ctx, "sh", "-c", "echo out; echo last words >&2; exit "+itoa(code)).Run()
 			if code == 0 && err == nil {
 				continue
 			}
@@ -38,7 +105,7 @@ func testCommand(t *testing.T, s *suite) {
 	})
 	t.Run("signal", func(t *testing.T) {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGKILL, syscall.SIGSEGV} {
-			err := m.Command(ctx, "sh", "-c", fmt.Sprintf("kill -%d $$", signal)).Run()
+			err := command(ctx, "sh", "-c", fmt.Sprintf("kill -%d $$", signal)).Run()
 			var exit *nspawn.ExitError
 			if !errors.As(err, &exit) || exit.Signal() != signal || exit.ExitCode() != -1 {
 				t.Errorf("%v: %v", signal, err)
@@ -46,24 +113,24 @@ func testCommand(t *testing.T, s *suite) {
 		}
 	})
 	t.Run("output", func(t *testing.T) {
-		out, err := m.Command(ctx, "sh", "-c", "echo out; echo the reason >&2; exit 4").Output()
+		out, err := command(ctx, "sh", "-c", "echo out; echo the reason >&2; exit 4").Output()
 		var exit *nspawn.ExitError
 		if string(out) != "out\n" || !errors.As(err, &exit) || string(exit.Stderr) != "the reason\n" {
 			t.Errorf("%q, %v", out, err)
 		}
-		for _, want := range []string{"command", "the reason", "exit status 4"} {
+		for _, want := range []string{m.Name(), "the reason", "exit status 4"} {
 			if err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("%q is not in the error: %v", want, err)
 			}
 		}
-		both, err := m.Command(ctx, "sh", "-c", "echo 1; echo 2 >&2; echo 3").CombinedOutput()
+		both, err := command(ctx, "sh", "-c", "echo 1; echo 2 >&2; echo 3").CombinedOutput()
 		if err != nil || string(both) != "1\n2\n3\n" {
 			t.Errorf("CombinedOutput: %q, %v", both, err)
 		}
 	})
 	t.Run("arguments are not expanded", func(t *testing.T) {
-		args := []string{"$HOME", "$$", "%n", "a b", "", "\"'\\", "\n", "ü", "\xff", strings.Repeat("x", 100_000)}
-		out, err := m.Command(ctx, "printf", append([]string{"%s\\0"}, args...)...).Output()
+		args := []string{"$HOME", "$$", "%n", "a b", "", "\"'\\", "\n", "ü", strings.Repeat("x", 100_000)}
+		out, err := command(ctx, "printf", append([]string{"%s\\0"}, args...)...).Output()
 		if err != nil || string(out) != strings.Join(args, "\x00")+"\x00" {
 			t.Errorf("%q, %v", out, err)
 		}
@@ -74,16 +141,16 @@ func testCommand(t *testing.T, s *suite) {
 			"no-such-program": nspawn.ErrNotFound, "/no/such": unix.ENOENT, "/tmp/plain": unix.EACCES,
 			"/tmp/script": unix.ENOENT, "/etc": unix.EACCES, "": nspawn.ErrNotFound,
 		} {
-			if err := m.Command(ctx, name).Run(); !errors.Is(err, want) {
+			if err := command(ctx, name).Run(); errno && !errors.Is(err, want) || !errors.As(err, new(*nspawn.Error)) {
 				t.Errorf("%q: %v, want %v", name, err, want)
 			}
 		}
-		cmd := m.Command(ctx, "true")
+		cmd := command(ctx, "true")
 		cmd.Dir = "/no/such/directory"
-		if err := cmd.Run(); !errors.Is(err, unix.ENOENT) {
+		if err := cmd.Run(); errno && !errors.Is(err, unix.ENOENT) || !errors.As(err, new(*nspawn.Error)) {
 			t.Errorf("missing directory: %v", err)
 		}
-		cmd = m.Command(ctx, "true")
+		cmd = command(ctx, "true")
 		cmd.User = "nobody-here"
 		if err := cmd.Run(); !errors.Is(err, nspawn.ErrNotFound) {
 			t.Errorf("missing user: %v", err)

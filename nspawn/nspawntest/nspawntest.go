@@ -4,6 +4,8 @@ package nspawntest
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +38,12 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"CommandSurroundings", testCommandSurroundings},
 		{"CommandPipes", testCommandPipes},
 		{"CancelKillsTree", testCancelKillsTree},
+		{"Units", testUnits},
+		{"SlowStart", testSlowStart},
+		{"Journal", testJournal},
+		{"Escapes", testEscapes},
+		{"CommandUnit", testCommandUnit},
+		{"UserNamespace", testUserNamespace},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
@@ -88,6 +96,30 @@ func (s *suite) boot(t testing.TB, config nspawn.Config) *nspawn.Machine {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// writeFile makes a file in a root, and its directory.
+func writeFile(t testing.TB, root, name, content string) {
+	t.Helper()
+	path := filepath.Join(root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// symlink makes a link in a root, and its directory.
+func symlink(t testing.TB, target, root, name string) {
+	t.Helper()
+	path := filepath.Join(root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // shell runs a script in the machine and returns what it printed.
