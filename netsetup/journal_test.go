@@ -111,7 +111,7 @@ func TestLockHolders(t *testing.T) {
 3: POSIX  ADVISORY  WRITE 1004 08:01:77 0 EOF
 4: FLOCK  ADVISORY  READ 1005 08:01:77 0 EOF
 `
-	if got := fmt.Sprint(lockHolders(strings.NewReader(locks), "08:01:77")); got != "[1002 1005]" {
+	if got := fmt.Sprint(lockHolders(strings.NewReader(locks), 77)); got != "[1002 1005]" {
 		t.Errorf("got %s", got)
 	}
 }
