@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/prologin/rig/internal/intree"
+	"golang.org/x/sync/errgroup"
 )
 
 // Bootstrap makes a bootable Arch Linux root in the directory root, which must
-// exist and be empty, from packages that the host's pacman fetches.
+// exist and be empty, from packages that pacman fetches, see [Source].
 //
 // It needs root privileges and a few programs, see the package documentation,
 // and blocks until the root is finished. Two processes may work on different
@@ -21,7 +23,8 @@ import (
 // When it fails, or when the context ends, the directory is empty again: nothing
 // mounted, nothing running. When the process is killed, the directory is left
 // marked as incomplete; nothing is mounted or running either, and the next
-// Bootstrap on it begins by emptying it.
+// Bootstrap on it begins by emptying it. Nothing is synced to the disk; [Cache]
+// does that.
 //
 // All errors are *[Error]. errors.Is tells [ErrInvalid] (before anything was
 // touched), [ErrBadRoot], [ErrNotEmpty], [ErrBusy], [fs.ErrNotExist] (no such
@@ -61,6 +64,7 @@ func bootstrap(ctx context.Context, root string, c Config) error {
 // A builder holds what the steps of one bootstrap share.
 type builder struct {
 	config Config // with defaults
+	method Method
 }
 
 // preflight looks at the host, without touching anything.
@@ -68,13 +72,16 @@ func (b *builder) preflight() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: run it as root", fs.ErrPermission)
 	}
-	need := []string{"pacman", "sh", "mount", "cat"}
-	if b.verifies() {
+	need := []string{"sh", "mount", "cat"}
+	method, why, err := b.config.probe()
+	b.method = method
+	if b.verifies() && b.method == MethodPacman {
 		need = append(need, "gpg")
 	}
-	if err := needPrograms(need...); err != nil {
+	if err := errors.Join(err, needPrograms(need...)); err != nil {
 		return err
 	}
+	b.step("use " + why)
 	if b.config.Repositories == nil {
 		list, err := hostRepositories()
 		if err != nil {
@@ -85,8 +92,8 @@ func (b *builder) preflight() error {
 			b.config.MachineRepositories = list
 		}
 	}
-	if b.verifies() && b.config.Keys == nil && !haveHostKeyring() {
-		return fmt.Errorf("%w: Keys is nil and this host has no pacman keyring in %s: give the keys to trust", ErrInvalid, hostKeyring)
+	if b.verifies() && len(b.config.Keys) == 0 && (b.method == MethodTarball || !haveHostKeyring()) {
+		return fmt.Errorf("%w: there are no Keys, and no pacman keyring in %s to use: give the keys to trust", ErrInvalid, hostKeyring)
 	}
 	return nil
 }
@@ -144,39 +151,74 @@ func (b *builder) build(ctx context.Context, root, hash string) error {
 	if err := makeLayout(t); err != nil {
 		return err
 	}
-	if b.config.CacheDir != "" {
-		if err := os.MkdirAll(b.config.CacheDir, 0o755); err != nil {
-			return err
-		}
+	tools, err := b.equip(ctx, root)
+	if err != nil {
+		return err
 	}
-	if err := b.populate(ctx, root, t); err != nil {
+	if err := b.populate(ctx, root, tools, t); err != nil {
+		return err
+	}
+	if err := t.RemoveAll(toolsName); err != nil {
 		return err
 	}
 	b.step("write settings")
 	return b.settle(ctx, t, hash)
 }
 
+// equip makes the package cache and, where the host has no pacman, the tools.
+func (b *builder) equip(ctx context.Context, root string) (tools string, err error) {
+	if b.config.CacheDir != "" {
+		if b.config.CacheDir, err = filepath.Abs(b.config.CacheDir); err != nil {
+			return "", err
+		}
+		if err := os.MkdirAll(b.config.CacheDir, 0o755); err != nil {
+			return "", err
+		}
+	}
+	if b.method == MethodTarball {
+		return b.unpackTools(ctx, root)
+	}
+	return "", nil
+}
+
 // populate does all that needs programs to run in the root.
-func (b *builder) populate(ctx context.Context, root string, t *intree.Tree) error {
-	ch, err := enter(ctx, root, b.config.Hostname)
+func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tree) error {
+	p, err := b.enter(root, tools)
 	if err != nil {
 		return err
 	}
+	ch := p.chamber
 	defer ch.close()
-	p := &pacman{chamber: ch, config: b.config, emit: b.emit}
-	if err := p.prepare(); err != nil {
-		return err
-	}
 	b.step("install packages")
-	if err := p.run(ctx, append([]string{"-Sy", "--"}, b.config.Packages...)...); err != nil {
+	if err := p.install(ctx, b.config.Packages); err != nil {
 		return wrap("install packages", root, err)
 	}
-	b.step("generate locale " + b.config.Locale)
-	if err := setLocale(ctx, ch, t, b.config.Locale); err != nil {
-		return wrap("generate locale", root, err)
+	b.step("generate locale " + b.config.Locale + " and the machine's pacman keyring")
+	// Both spend a second on one processor each.
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() error { return wrap("generate locale", root, setLocale(ctx, ch, t, b.config.Locale)) })
+	tasks.Go(func() error { return wrap("make the machine's pacman keyring", root, p.initKeys(ctx, t)) })
+	return tasks.Wait()
+}
+
+// enter makes a chamber for the root and a pacman that is ready to run in it.
+func (b *builder) enter(root, tools string) (*pacman, error) {
+	ch, err := enter(root, b.config.Hostname, b.config.CacheDir)
+	if err != nil {
+		return nil, err
 	}
-	b.step("make the machine's pacman keyring")
-	return wrap("make the machine's pacman keyring", root, p.initKeys(ctx, t))
+	p := &pacman{chamber: ch, config: b.config, emit: b.emit, tools: tools}
+	if tools != "" {
+		err = ch.bindTools(tools, b.config.CacheDir)
+	}
+	if err == nil {
+		err = p.prepare()
+	}
+	if err != nil {
+		ch.close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // settle writes what needs no program.
@@ -207,8 +249,10 @@ func (b *builder) settle(ctx context.Context, t *intree.Tree, hash string) error
 	return nil
 }
 
+// rootCache is the root's own package cache.
+const rootCache = "/var/cache/pacman/pkg"
+
 // emptyCache drops the packages that pacman fetched into the root.
 func emptyCache(t *intree.Tree) error {
-	const dir = "/var/cache/pacman/pkg"
-	return errors.Join(t.RemoveAll(dir), t.MkdirAll(dir, 0o755))
+	return errors.Join(t.RemoveAll(rootCache), t.MkdirAll(rootCache, 0o755))
 }

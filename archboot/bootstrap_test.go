@@ -18,7 +18,7 @@ import (
 )
 
 // needRoot skips tests that make roots where that is not possible.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making roots needs root privileges")

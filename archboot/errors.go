@@ -35,6 +35,9 @@ var (
 	// ErrSignature says that a signature is missing, wrong, or by a key that is
 	// not trusted.
 	ErrSignature = errors.New("signature not accepted")
+	// ErrHostile says that an archive tries to write outside the root, or holds
+	// what no system's archive holds.
+	ErrHostile = errors.New("hostile archive")
 	// ErrUnknownPackage says that no repository has a package. The message
 	// names all of them.
 	ErrUnknownPackage = errors.New("unknown package")

@@ -2,7 +2,6 @@ package archboot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -13,11 +12,33 @@ import (
 // tmpfs that a chamber has on /run, so that nothing of it stays in the root.
 const workDir = "/run/archboot"
 
-// A pacman runs the host's pacman on a root from outside.
+// A pacman runs on a root from outside: the host's, or that of a bootstrap
+// tarball.
 type pacman struct {
 	chamber *chamber
 	config  Config
 	emit    func(Event)
+	tools   string // directory that pacman is in, empty for the host
+	gpgDir  string // as pacman sees it
+}
+
+// view is where pacman sees the root.
+func (p *pacman) view() string {
+	if p.tools != "" {
+		return toolsMount
+	}
+	return p.chamber.root
+}
+
+// cache is where pacman sees the package cache.
+func (p *pacman) cache() string {
+	switch {
+	case p.config.CacheDir == "":
+		return p.view() + rootCache
+	case p.tools != "":
+		return toolsCache
+	}
+	return p.config.CacheDir
 }
 
 // prepare writes the configuration and the keys, inside the chamber.
@@ -31,9 +52,9 @@ func (p *pacman) prepare() error {
 		if err := t.MkdirAll(workDir, 0o700); err != nil {
 			return err
 		}
-		gpgDir := hostKeyring
+		p.gpgDir = hostKeyring
 		if len(p.config.Keys) > 0 {
-			gpgDir = p.chamber.root + workDir + "/gnupg"
+			p.gpgDir = p.view() + workDir + "/gnupg"
 			ring, err := readKeys(p.config.Keys...)
 			if err != nil {
 				return err
@@ -41,22 +62,18 @@ func (p *pacman) prepare() error {
 			if err := ring.write(t, workDir+"/gnupg"); err != nil {
 				return err
 			}
-			if err := t.WriteFile(workDir+"/keys.gpg", ring.packets, 0o600); err != nil {
+			if err := writeFile(t, workDir+"/keys.gpg", ring.packets, 0o600); err != nil {
 				return err
 			}
 		}
-		return t.WriteFile(workDir+"/pacman.conf", p.hostConf(gpgDir), 0o600)
+		return writeFile(t, workDir+"/pacman.conf", p.conf(p.gpgDir), 0o600)
 	})
 }
 
-// hostConf is the pacman.conf(5) for the host's pacman: every path in it is
-// below the root, and nothing of the host's own configuration is used.
-func (p *pacman) hostConf(gpgDir string) []byte {
-	root := p.chamber.root
-	cache := p.config.CacheDir
-	if cache == "" {
-		cache = root + "/var/cache/pacman/pkg"
-	}
+// conf is the pacman.conf(5) for working on the root from outside: every path in
+// it is below the root, and nothing of the host's own configuration is used.
+func (p *pacman) conf(gpgDir string) []byte {
+	root, cache := p.view(), p.cache()
 	var b strings.Builder
 	fmt.Fprintf(&b, "[options]\nRootDir = %s\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
 	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/etc/pacman.d/hooks/\nGPGDir = %s/\n", cache, root, gpgDir)
@@ -81,60 +98,26 @@ func writeSigLevel(b *strings.Builder, r Repository) {
 	}
 }
 
-// run runs pacman with the given operation.
+// run runs pacman with the given operation, tells of its progress, and finds out
+// why it failed.
 func (p *pacman) run(ctx context.Context, args ...string) error {
 	t := &transcript{emit: p.emit}
-	log := p.config.logger()
-	err := p.chamber.run(ctx, program{
-		path: "pacman",
-		args: append([]string{"--config", p.chamber.root + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
+	return t.cause(p.quietly(ctx, t.line, args...))
+}
+
+// quietly runs pacman and passes on what it prints.
+func (p *pacman) quietly(ctx context.Context, line func(string), args ...string) error {
+	path := "pacman"
+	if p.tools != "" {
+		path = "/usr/bin/pacman"
+	}
+	return p.chamber.run(ctx, program{
+		path:   path,
+		chroot: p.tools,
+		args:   append([]string{"--config", p.view() + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
 		line: func(s string) {
-			log.Debug("pacman", "root", p.chamber.root, "line", s)
-			t.line(s)
+			p.log(s)
+			line(s)
 		},
 	})
-	return t.cause(err)
-}
-
-// initKeys gives the machine's own pacman a keyring: a secret key that signs what
-// is trusted, the keys that the keyring packages brought, and those of the
-// Config. The agent that this leaves behind dies with the chamber.
-func (p *pacman) initKeys(ctx context.Context, t *intree.Tree) error {
-	const tool = "/usr/bin/pacman-key"
-	if _, err := t.Stat(tool); err != nil {
-		return nil // no pacman in this root
-	}
-	key := func(args ...string) error {
-		return p.chamber.run(ctx, program{path: tool, args: args, inRoot: true})
-	}
-	if err := key("--init"); err != nil {
-		return err
-	}
-	if _, err := t.Stat("/usr/share/pacman/keyrings"); err == nil {
-		if err := key("--populate"); err != nil {
-			return err
-		}
-	}
-	if len(p.config.Keys) > 0 {
-		ring, err := readKeys(p.config.Keys...)
-		if err != nil {
-			return err
-		}
-		if err := key("--add", workDir+"/keys.gpg"); err != nil {
-			return err
-		}
-		if err := key(append([]string{"--lsign-key"}, ring.fingerprints...)...); err != nil {
-			return err
-		}
-	}
-	return removeSockets(t)
-}
-
-// removeSockets drops what the agents listened on.
-func removeSockets(t *intree.Tree) error {
-	var errs []error
-	for _, name := range []string{"S.gpg-agent", "S.gpg-agent.browser", "S.gpg-agent.extra", "S.gpg-agent.ssh", "S.scdaemon", "S.keyboxd", "S.dirmngr"} {
-		errs = append(errs, ignoreMissing(t.Remove("/etc/pacman.d/gnupg/"+name)))
-	}
-	return errors.Join(errs...)
 }

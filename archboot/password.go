@@ -45,6 +45,11 @@ func (c Config) passwordHash(emit func(Event)) (string, error) {
 	if c.Password == nil {
 		return "", nil
 	}
+	if f, ok := c.Password.(fs.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0 {
+			emit(Event{Kind: EventWarning, Text: "the password file " + info.Name() + " may be read by everybody: chmod o-r it"})
+		}
+	}
 	hash, err := readPassword(c.Password)
 	if err == nil && hash == "" {
 		emit(Event{Kind: EventWarning, Text: "the password is empty: none is set, root cannot log in with one"})
@@ -65,7 +70,7 @@ func setPassword(t *intree.Tree, hash string) error {
 		return err
 	}
 	day := time.Now().Unix() / (24 * 60 * 60)
-	if err := t.WriteFile(shadow, []byte(shadowWith(string(old), "root", hash, day)), mode); err != nil {
+	if err := writeFile(t, shadow, []byte(shadowWith(string(old), "root", hash, day)), mode); err != nil {
 		return err
 	}
 	return t.Chown(shadow, int(owner.Uid), int(owner.Gid))

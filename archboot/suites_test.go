@@ -1,6 +1,7 @@
 package archboot_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,10 +22,8 @@ func TestBootstrapSuite(t *testing.T) {
 				t.Skip("-short: one suite is enough")
 			}
 			m := archtest.NewMirror(t, archtest.Options{Suite: suite})
-			c := configFor(m)
-			c.Packages = []string{"base", "openssh"}
-			c.Services = nil
-			c.Hostname, c.Locale, c.TimeZone = "gw", "en_US.UTF-8", "Europe/Paris"
+			c := bootstrapConfig(m)
+			c.MachineRepositories = machineRepositories(m)
 			c.Password = strings.NewReader("p4ssw0rd-of-the-test\n")
 			c.Progress = func(e archboot.Event) {
 				if e.Kind == archboot.EventWarning {
@@ -37,6 +36,7 @@ func TestBootstrapSuite(t *testing.T) {
 			}
 			assertNoTrace(t, root, "p4ssw0rd-of-the-test")
 			assertRuns(t, root)
+			assertBoots(t, root, m, "p4ssw0rd-of-the-test")
 		})
 	}
 }
@@ -62,4 +62,42 @@ func assertRuns(t *testing.T, root string) {
 	if _, err := os.Stat(filepath.Join(root, "etc/pacman.d/gnupg/trustdb.gpg")); err != nil {
 		t.Errorf("no keyring in the root: %v", err)
 	}
+}
+
+// machineRepositories are the mirror as seen from a machine that has it on its own
+// loopback.
+func machineRepositories(m *archtest.Mirror) []archboot.Repository {
+	var list []archboot.Repository
+	for _, name := range m.Repositories() {
+		list = append(list, archboot.Repository{Name: name, Servers: []string{"http://127.0.0.1:8080/$repo/os/$arch"}, SigLevel: "Required"})
+	}
+	return list
+}
+
+// assertBoots boots the root, logs in with the password, and uses its pacman
+// against the mirror with signatures required.
+func assertBoots(t *testing.T, root string, m *archtest.Mirror, password string) {
+	t.Helper()
+	c := boot(t, root)
+	c.login(password)
+	netns := fmt.Sprintf("/proc/%d/ns/net", c.cmd.Process.Pid)
+	if _, err := m.Listen(t.Context(), "127.0.0.1:8080", netns); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ command, want string }{
+		{"hostname", "gw"},
+		{"systemctl is-system-running --wait", "running"},
+		{"systemctl --failed --no-legend", ""},
+		{"systemctl is-active sshd systemd-networkd | sort -u", "active"},
+		{"tr -d 0-9a-f </etc/machine-id | wc -c", "1"},
+		{"systemctl show -P ConditionResult ldconfig.service systemd-journal-catalog-update.service | grep -v '^$' | sort -u", "no"},
+		{"pacman -Syu --noconfirm >/tmp/log 2>&1 || cat /tmp/log", ""},
+		{"pacman -S --noconfirm bind-tools >/tmp/log 2>&1 || cat /tmp/log; command -v dig", "/usr/bin/dig"},
+		{"pacman -Fy >/tmp/log 2>&1 || cat /tmp/log; pacman -Fq /usr/bin/dig | cat", "core/bind-tools"},
+	} {
+		if got := c.run(test.command); got != test.want {
+			t.Errorf("%s: %q, want %q", test.command, got, test.want)
+		}
+	}
+	c.poweroff()
 }

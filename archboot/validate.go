@@ -27,6 +27,7 @@ func (c Config) Validate() error {
 		_, err := readKeys(key)
 		v.must(err == nil, "Keys[%d]: %v", i, err)
 	}
+	v.source(c.Source, c.Keys)
 	v.hostname(c.Hostname)
 	v.machineID(c.MachineID)
 	v.match("Locale", c.Locale, localePattern)

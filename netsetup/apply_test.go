@@ -65,7 +65,8 @@ func TestVerifyFindsDrift(t *testing.T) {
 		"down":       {"ip link set vz-prolo down", "link vz-prolo up is missing"},
 		"forwarding": {"echo 0 > /proc/sys/net/ipv4/ip_forward", "IPv4 forwarding is missing"},
 		"bridge":     {"ip link delete vz-prolo", "bridge vz-prolo is missing"},
-		"order":      {"iptables -D RIG-vz-prolo-FWD 5; iptables -I RIG-vz-prolo-FWD -i vz-prolo -m comment --comment 'rig vz-prolo: not of this network, so not masqueraded' -j DROP", "should not be there"},
+		"order":      {"iptables -D RIG-vz-prolo-FWD 5; iptables -I RIG-vz-prolo-FWD -s 10.0.0.0/24 -i vz-prolo -m comment --comment 'rig vz-prolo: out' -j ACCEPT", "should not be there"},
+		"foreign":    {"iptables -I RIG-vz-prolo-FWD 2 -i vz-prolo -j DROP", "-A RIG-vz-prolo-FWD -i vz-prolo -j DROP should not be there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -161,17 +161,3 @@ func groupOf(bridge string) uint32 {
 
 // aliasOf is what `ip link` shows beside a link of ours.
 func aliasOf(bridge string) string { return "rig " + bridge }
-
-// macOf derives a locally administered unicast address from words, so that
-// the same interface has the same address, and lease, every time.
-func macOf(words ...string) net.HardwareAddr {
-	h := sha256.New()
-	h.Write([]byte("rig netsetup mac"))
-	for _, w := range words {
-		h.Write([]byte{0})
-		h.Write([]byte(w))
-	}
-	mac := net.HardwareAddr(h.Sum(nil)[:6])
-	mac[0] = mac[0]&^1 | 2
-	return mac
-}

@@ -65,8 +65,11 @@ func (l *lab) apply(t *testing.T, h *Host) {
 	}
 }
 
-// ping sends an echo request from ns and reports whether the answer came.
-func ping(t *testing.T, ns *namespace, to string) error {
+// ping sends echo requests from ns until one is answered.
+func ping(t *testing.T, ns *namespace, to string) error { return pingFor(t, ns, to, answerTime) }
+
+// pingFor is ping for what may have to stay unanswered.
+func pingFor(t *testing.T, ns *namespace, to string, wait time.Duration) error {
 	t.Helper()
 	var c *net.IPConn
 	ns.do(t, func() (err error) {
@@ -78,27 +81,35 @@ func ping(t *testing.T, ns *namespace, to string) error {
 	echo := []byte{8, 0, 0, 0, 0x7a, id, 0, 1}
 	sum := checksum(echo)
 	echo[2], echo[3] = byte(sum>>8), byte(sum)
-	if _, err := c.WriteTo(echo, &net.IPAddr{IP: net.ParseIP(to)}); err != nil {
-		return err
-	}
-	c.SetReadDeadline(time.Now().Add(answerTime))
 	b := make([]byte, 1500)
-	for {
-		n, from, err := c.ReadFrom(b)
-		if err != nil {
-			return fmt.Errorf("no answer from %s: %w", to, err)
+	for deadline := time.Now().Add(wait); ; {
+		if _, err := c.WriteTo(echo, &net.IPAddr{IP: net.ParseIP(to)}); err != nil {
+			return err
 		}
-		if n >= 8 && b[0] == 0 && b[4] == 0x7a && b[5] == id && from.String() == to {
-			return nil
+		c.SetReadDeadline(time.Now().Add(silence / 2))
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err == nil && n >= 8 && b[0] == 0 && b[4] == 0x7a && b[5] == id && from.String() == to {
+				return nil
+			}
+			if err != nil && time.Now().After(deadline) {
+				return fmt.Errorf("no answer from %s: %w", to, err)
+			}
+			if err != nil {
+				break
+			}
 		}
 	}
 }
 
 var pingID atomic.Int32
 
-// answerTime is long for an answer that comes, and what a test waits for one
-// that must not.
-const answerTime = 700 * time.Millisecond
+const (
+	// answerTime is far longer than an answer takes.
+	answerTime = 10 * time.Second
+	// silence is how long a test waits for an answer that must not come.
+	silence = 700 * time.Millisecond
+)
 
 func checksum(b []byte) uint16 {
 	var sum uint32
@@ -153,10 +164,16 @@ func serve(t *testing.T, ns *namespace, addr string) {
 // dial connects from ns and returns what serve at the other end says.
 func dial(t *testing.T, ns *namespace, addr string) (net.Conn, string, error) {
 	t.Helper()
+	return dialFor(t, ns, addr, answerTime)
+}
+
+// dialFor is dial for what may have to fail.
+func dialFor(t *testing.T, ns *namespace, addr string, wait time.Duration) (net.Conn, string, error) {
+	t.Helper()
 	var c net.Conn
 	var err error
 	ns.do(t, func() error {
-		c, err = net.DialTimeout("tcp", addr, answerTime)
+		c, err = net.DialTimeout("tcp", addr, wait)
 		return nil
 	})
 	if err != nil {

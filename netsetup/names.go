@@ -1,5 +1,11 @@
 package netsetup
 
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+)
+
 // maxName is the longest name of a network interface, in bytes: IFNAMSIZ less
 // the terminating zero.
 const maxName = 15
@@ -34,4 +40,32 @@ func nameByte(c byte) bool {
 		return true
 	}
 	return c == '.' || c == '_' || c == '-'
+}
+
+// InterfaceName returns the name of a machine's interface: the machine's name
+// and a suffix such as ".bridge" if both fit into 15 bytes, and else as much of
+// the machine's name as there is room for beside five characters that stand for
+// the whole of it. It is the same every time. The full name becomes the
+// interface's second one (see ip-link(8), altname).
+func InterfaceName(machine, suffix string) string {
+	if len(machine)+len(suffix) <= maxName {
+		return machine + suffix
+	}
+	sum := sha256.Sum256([]byte(machine))
+	hash := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:5]
+	room := max(0, maxName-len(suffix)-len(hash))
+	return machine[:min(room, len(machine))] + hash + suffix
+}
+
+// checkMachine refuses what is no host name, which nspawn asks of a machine's.
+func checkMachine(name string) error {
+	if name == "" || len(name) > 64 || name[0] == '.' || name[0] == '-' {
+		return invalid("machine name %q: 1 to 64 letters, digits, '.', '_' and '-', and no '.' or '-' first", name)
+	}
+	for _, c := range []byte(name) {
+		if !nameByte(c) {
+			return invalid("machine name %q has a %q: only letters, digits, '.', '_' and '-'", name, c)
+		}
+	}
+	return nil
 }

@@ -57,7 +57,7 @@ func newNamespace(t *testing.T) *namespace {
 		r.file.Close()
 	})
 	// A picture must not differ by an address that has left its trial.
-	ns.sh(t, "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; ip link set lo up")
+	ns.sh(t, "cd /proc/sys/net/ipv6/conf/default; echo 0 > accept_dad; echo 1 > addr_gen_mode; ip link set lo up")
 	return ns
 }
 
@@ -116,9 +116,9 @@ func (ns *namespace) picture(t *testing.T) picture {
 	t.Helper()
 	p := picture{
 		Links:     ns.sh(t, "ip -d link show"),
-		Addresses: ns.sh(t, "ip -o address show | sed 's/valid_lft.*//'"),
+		Addresses: ns.sh(t, "ip -o address show | sed 's/valid_lft.*//; s/ tentative//'"),
 		Routes:    ns.sh(t, "ip route show table all; ip -6 route show table all; ip rule; ip -6 rule"),
-		Rules:     counters.ReplaceAllString(ns.sh(t, "iptables-save; ip6tables-save"), ""),
+		Rules:     strings.TrimSpace(counters.ReplaceAllString(ns.sh(t, "iptables-save; ip6tables-save"), "")),
 		Chains:    counters.ReplaceAllString(ns.sh(t, "nft list ruleset 2>/dev/null"), ""),
 		Sysctls:   make(map[string]string),
 	}

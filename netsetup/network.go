@@ -25,6 +25,24 @@ type Network struct {
 	// is dropped instead.
 	Masquerade bool
 
+	// Pairs are interfaces for machines that stay when a machine stops.
+	// nspawn makes one by itself, which does not stay, for a machine that is
+	// started with --network-bridge=.
+	Pairs []Pair
+
+	// Taps are interfaces for virtual machines.
+	Taps []Tap
+
+	// ExactNames refuses machines whose interfaces' names do not fit into 15
+	// bytes, rather than shorten them.
+	ExactNames bool
+
+	// Forwards are ports of the host that lead to a machine.
+	Forwards []Forward
+
+	// Isolation keeps machines, host and outside apart.
+	Isolation Isolation
+
 	// MTU of the bridge in bytes; 0 leaves it to the kernel (1500, or the
 	// least MTU of the ports).
 	MTU int
@@ -47,6 +65,15 @@ func (n Network) Validate() error {
 			}
 		}
 	}
+	faults = append(faults, n.checkPorts()...)
+	for i, f := range n.Forwards {
+		faults = append(faults, n.checkForward(f))
+		for _, g := range n.Forwards[:i] {
+			if sameListen(f, g) {
+				faults = append(faults, invalid("forwards %v and %v compete for a port", g, f))
+			}
+		}
+	}
 	if n.Masquerade && len(n.Prefixes) == 0 {
 		faults = append(faults, invalid("masquerading needs a prefix to masquerade"))
 	}
@@ -60,6 +87,41 @@ func (n Network) Validate() error {
 		return &Error{Op: "validate", Network: n.Bridge, Err: err}
 	}
 	return nil
+}
+
+// checkPorts looks at the machines' interfaces: their names, which must differ
+// also after they have been shortened, and their addresses.
+func (n Network) checkPorts() []error {
+	var faults []error
+	names := map[string]string{n.Bridge: "the bridge"}
+	name := func(name, whose string) {
+		if other, taken := names[name]; taken {
+			faults = append(faults, invalid("%s and %s would both have an interface %s", other, whose, name))
+		}
+		names[name] = whose
+	}
+	macs := map[string]string{newBridge(n.Bridge, 0).MAC.String(): "the bridge"}
+	for _, p := range n.Pairs {
+		faults = append(faults, checkMachine(p.Machine), checkMAC(p.MAC))
+		name(p.Local(), "machine "+p.Machine)
+		name(p.Port(), "machine "+p.Machine)
+		if n.ExactNames && p.Port() != p.Machine+".bridge" {
+			faults = append(faults, invalid("interface name %s.bridge has %d bytes, %d are the limit", p.Machine, len(p.Machine)+len(".bridge"), maxName))
+		}
+		mac := p.veth(n).MAC.String()
+		if other, taken := macs[mac]; taken {
+			faults = append(faults, invalid("%s and machine %s have the same MAC %s", other, p.Machine, mac))
+		}
+		macs[mac] = "machine " + p.Machine
+	}
+	for _, t := range n.Taps {
+		faults = append(faults, checkName("tap", t.Name))
+		name(t.Name, "tap "+t.Name)
+		if t.Owner < 0 || t.Group < 0 {
+			faults = append(faults, invalid("tap %s: an owner's ID is negative", t.Name))
+		}
+	}
+	return faults
 }
 
 // has reports whether one of the prefixes is of family f.

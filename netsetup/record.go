@@ -20,6 +20,18 @@ func kindOf(o Object) string {
 	switch o.(type) {
 	case Bridge:
 		return "bridge"
+	case Links:
+		return "links"
+	case Veth:
+		return "veth"
+	case TapLink:
+		return "tap"
+	case Isolated:
+		return "isolated"
+	case File:
+		return "file"
+	case Networkd:
+		return "networkd"
 	case Up:
 		return "up"
 	case Address:
@@ -42,6 +54,18 @@ func (p *packed) unpack() (Object, error) {
 	switch p.Kind {
 	case "bridge":
 		return unpackAs[Bridge](p.Value)
+	case "links":
+		return unpackAs[Links](p.Value)
+	case "veth":
+		return unpackAs[Veth](p.Value)
+	case "tap":
+		return unpackAs[TapLink](p.Value)
+	case "isolated":
+		return unpackAs[Isolated](p.Value)
+	case "file":
+		return unpackAs[File](p.Value)
+	case "networkd":
+		return unpackAs[Networkd](p.Value)
 	case "up":
 		return unpackAs[Up](p.Value)
 	case "address":

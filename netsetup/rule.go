@@ -29,19 +29,24 @@ func (c Chain) lines(unmake bool) []string {
 }
 
 func (c Chain) present(v *view) (bool, error) {
-	have, err := v.chain(chainID{c.Family, c.Table, c.Name})
+	have, err := v.chain(c.id())
 	return have.exists, err
 }
+
+func (c Chain) id() chainID { return chainID{c.Family, c.Table, c.Name} }
 
 func (c Chain) create(k *kernel) error {
 	t, err := k.iptables(c.Family)
 	if err != nil {
 		return err
 	}
-	if exists, err := t.ChainExists(c.Table, c.Name); exists || err != nil {
-		return ruleError(err)
+	// Looking first would be one more process; that it is there is rare.
+	if err = t.NewChain(c.Table, c.Name); err != nil {
+		if exists, existsErr := t.ChainExists(c.Table, c.Name); exists && existsErr == nil {
+			return nil
+		}
 	}
-	return ruleError(t.NewChain(c.Table, c.Name))
+	return ruleError(err)
 }
 
 func (c Chain) destroy(k *kernel) error {
@@ -60,6 +65,11 @@ type Rule struct {
 	Chain  string   `json:"chain"`
 	Place  int      `json:"place"` // from 1
 	Spec   []string `json:"spec"`  // in the order in which iptables -S prints it
+
+	// after, if not nil, are the rules that come before it in a chain that is
+	// not being made anew; then Place does not tell where it goes, for there may
+	// be others in between.
+	after []string
 }
 
 // String returns "IPv4 rule -t nat -A CHAIN …".
@@ -98,7 +108,25 @@ func (r Rule) create(k *kernel) error {
 	if err != nil {
 		return err
 	}
-	return ruleError(t.Insert(r.Table, r.Chain, r.Place, r.Spec...))
+	place := r.Place
+	if r.after != nil {
+		lines, err := t.List(r.Table, r.Chain)
+		if err != nil {
+			return ruleError(err)
+		}
+		place = r.placeIn(parseChain(r.Chain, lines))
+	}
+	return ruleError(t.Insert(r.Table, r.Chain, place, r.Spec...))
+}
+
+// placeIn returns the place right behind the last of the rules that come before.
+func (r Rule) placeIn(have []string) int {
+	for i, text := range slices.Backward(have) {
+		if slices.Contains(r.after, text) {
+			return i + 2
+		}
+	}
+	return 1
 }
 
 // destroy deletes the rule as often as it is there: a chain that a second copy
@@ -138,6 +166,7 @@ type tableID struct {
 // chainRules is what is there.
 type chainRules struct {
 	exists bool
+	policy string   // of a chain of the host's
 	rules  []string // as iptables -S prints them, without "-A CHAIN "
 }
 
@@ -166,6 +195,9 @@ func (v *view) chain(id chainID) (chainRules, error) {
 			return chainRules{}, fmt.Errorf("reading the chain %s: %w", id.name, ruleError(err))
 		}
 		have.rules = parseChain(id.name, lines)
+		if policy, ok := strings.CutPrefix(lines[0], "-P "+id.name+" "); ok {
+			have.policy = policy
+		}
 	}
 	v.chains[id] = have
 	return have, nil

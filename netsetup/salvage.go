@@ -2,20 +2,12 @@ package netsetup
 
 import (
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 )
-
-// hostChains are the chains of the host's that our rules may stand in.
-var hostChains = []struct{ table, chain string }{
-	{"nat", "PREROUTING"}, {"nat", "OUTPUT"}, {"nat", "POSTROUTING"},
-	{"filter", "INPUT"}, {"filter", "FORWARD"}, {"filter", dockerUser},
-}
-
-// ourHooks are the chains of ours that there may be, by table.
-var ourHooks = []struct{ table, hook string }{
-	{"nat", "POST"}, {"filter", "FWD"},
-}
 
 // salvage finds what belongs to a network by the marks that links and rules
 // bear, and lists how to destroy it.
@@ -25,9 +17,10 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 		return nil, err
 	}
 	var changes Changes
-	if l := v.links[bridge]; l != nil && newBridge(bridge, 0).ours(l) {
-		changes = append(changes, Change{Delete, newBridge(bridge, 0)})
+	if len(v.ours(bridge)) > 0 {
+		changes = append(changes, Change{Delete, Links{bridge}})
 	}
+	changes = append(changes, salvageFiles(bridge)...)
 	for _, f := range []Family{IPv4, IPv6} {
 		rules, err := v.salvageRules(bridge, f)
 		if errors.Is(err, exec.ErrNotFound) {
@@ -41,28 +34,50 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 	return changes, nil
 }
 
+// salvageFiles finds the file of a zone, which a boot may have come after, and
+// with the last zone's the one for all other interfaces.
+func salvageFiles(bridge string) Changes {
+	var changes Changes
+	for _, dir := range zoneDirs {
+		file := filepath.Join(dir, zoneFile(bridge))
+		if _, err := os.Stat(file); err != nil {
+			continue
+		}
+		changes = append(changes, Change{Delete, File{Path: file}})
+		zones, _ := filepath.Glob(filepath.Join(dir, zoneFile("*")))
+		if len(zones) == 1 {
+			changes = append(changes, Change{Delete, File{Path: filepath.Join(dir, unmanagedFile)}})
+		}
+	}
+	if len(changes) > 0 {
+		changes = append(changes, Change{Delete, Networkd{}})
+	}
+	return changes
+}
+
 func (v *view) salvageRules(bridge string, f Family) (Changes, error) {
 	var changes Changes
-	for _, c := range hostChains {
-		have, err := v.chain(chainID{f, c.table, c.chain})
+	for _, c := range hooks {
+		have, err := v.chain(chainID{f, c.table, c.host})
 		if err != nil {
 			return nil, err
 		}
 		for _, text := range have.rules {
 			if strings.Contains(text, `--comment "rig `+bridge+`: `) {
-				r := Rule{Family: f, Table: c.table, Chain: c.chain, Place: 1, Spec: splitRule(text)}
+				r := Rule{Family: f, Table: c.table, Chain: c.host, Place: 1, Spec: splitRule(text)}
 				changes = append(changes, Change{Delete, r})
 			}
 		}
 	}
-	for _, c := range ourHooks {
-		name := chainName(bridge, c.hook)
-		have, err := v.chain(chainID{f, c.table, name})
+	for _, c := range hooks {
+		id := chainID{f, c.table, chainName(bridge, c.name)}
+		have, err := v.chain(id)
 		if err != nil {
 			return nil, err
 		}
-		if have.exists {
-			changes = append(changes, Change{Delete, Chain{f, c.table, name}})
+		ours := Change{Delete, Chain{f, c.table, id.name}}
+		if have.exists && !slices.Contains(changes, ours) {
+			changes = append(changes, ours)
 		}
 	}
 	return changes, nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"slices"
 )
 
@@ -59,7 +60,11 @@ func (f Forwarding) key() string {
 
 func (f Forwarding) lines(unmake bool) []string {
 	if !unmake {
-		return []string{"echo 1 > " + sysctlPath(f.key())}
+		var lines []string
+		for _, key := range f.routersHeard() {
+			lines = append(lines, "echo 2 > "+sysctlPath(key))
+		}
+		return append(lines, "echo 1 > "+sysctlPath(f.key()))
 	}
 	lines := []string{"echo 0 > " + sysctlPath(f.key())}
 	for _, key := range slices.Sorted(maps.Keys(f.Was)) {
@@ -70,11 +75,27 @@ func (f Forwarding) lines(unmake bool) []string {
 	return lines
 }
 
+// routersHeard returns the settings of the interfaces that get their routes from
+// IPv6 routers' advertisements. A host that forwards no longer listens to them,
+// and forgets the routes, unless told so with a 2.
+func (f Forwarding) routersHeard() []string {
+	var keys []string
+	for _, key := range slices.Sorted(maps.Keys(f.Was)) {
+		if path.Base(key) == "accept_ra" && f.Was[key] == "1" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // after is what a setting becomes when the switch is turned off: see
 // inet_forward_change in linux/net/ipv4/devinet.c.
 func (f Forwarding) after(key string) string {
 	if key == "net/ipv4/conf/all/accept_redirects" {
 		return "1"
+	}
+	if path.Base(key) == "accept_ra" {
+		return "2"
 	}
 	return "0"
 }
@@ -101,6 +122,9 @@ func (f Forwarding) remember() (Object, error) {
 		if l.Name() != "all" {
 			keys = append(keys, dir+"/"+l.Name()+"/forwarding")
 		}
+		if f.Family == IPv6 {
+			keys = append(keys, dir+"/"+l.Name()+"/accept_ra")
+		}
 	}
 	f.Was = make(map[string]string, len(keys))
 	for _, key := range keys {
@@ -116,7 +140,14 @@ func (f Forwarding) remember() (Object, error) {
 	return f, nil
 }
 
-func (f Forwarding) create(*kernel) error { return writeSysctl(f.key(), "1") }
+func (f Forwarding) create(*kernel) error {
+	for _, key := range f.routersHeard() {
+		if err := writeSysctl(key, "2"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return writeSysctl(f.key(), "1")
+}
 
 // destroy leaves the switch alone if somebody else has turned it off, or if
 // another network still needs it.
@@ -124,8 +155,12 @@ func (f Forwarding) destroy(k *kernel) error {
 	if k.shared[f.String()] {
 		return nil
 	}
-	if have, err := readSysctl(f.key()); err != nil || have == "0" {
+	have, err := readSysctl(f.key())
+	if err != nil {
 		return err
+	}
+	if have == "0" && len(f.routersHeard()) == 0 {
+		return nil
 	}
 	if err := writeSysctl(f.key(), "0"); err != nil {
 		return err

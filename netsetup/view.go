@@ -9,12 +9,13 @@ import (
 
 // view is what the kernel has, read once for many questions.
 type view struct {
-	k      *kernel
-	links  map[string]netlink.Link
-	addrs  map[int][]netip.Prefix // by index of the link
-	routes []netlink.Route        // of the main table; nil until asked for
-	tables map[tableID][]string   // names of chains, filled as asked for
-	chains map[chainID]chainRules // filled as asked for
+	k        *kernel
+	links    map[string]netlink.Link
+	addrs    map[int][]netip.Prefix // by index of the link
+	routes   []netlink.Route        // of the main table; nil until asked for
+	isolated map[int]bool           // ports by index; nil until asked for
+	tables   map[tableID][]string   // names of chains, filled as asked for
+	chains   map[chainID]chainRules // filled as asked for
 }
 
 func (k *kernel) look() (*view, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // wanted lists what n consists of on this host, in the order in which it is
@@ -12,14 +13,15 @@ import (
 func (n Network) wanted(v *view) ([]Object, error) {
 	var list []Object
 	families := n.families()
-	if n.Masquerade {
-		for _, f := range families {
-			docker, err := v.chain(chainID{f, "filter", dockerUser})
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, n.masquerade(f, docker.exists)...)
+	for _, f := range families {
+		if !n.ruled(f) {
+			continue
 		}
+		docker, err := v.hasDocker(f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n.rules(f, docker)...)
 	}
 	list = append(list, newBridge(n.Bridge, n.MTU))
 	if !n.has(IPv6) && hostHasIPv6() {
@@ -29,12 +31,51 @@ func (n Network) wanted(v *view) ([]Object, error) {
 	for _, p := range n.Prefixes {
 		list = append(list, Address{Link: n.Bridge, Prefix: p})
 	}
-	if n.Masquerade {
-		for _, f := range families {
+	list = append(list, n.ports(v)...)
+	if n.fromLoopback() {
+		list = append(list, Sysctl{Key: "net/ipv4/conf/" + n.Bridge + "/route_localnet", Value: "1"})
+	}
+	for _, f := range families {
+		if n.routed(f) {
 			list = append(list, Forwarding{Family: f})
 		}
 	}
 	return append(list, Up{n.Bridge}), nil
+}
+
+// ports returns the machines' interfaces, and what is to be said of those that
+// are on the bridge by somebody else's doing.
+func (n Network) ports(v *view) []Object {
+	var list []Object
+	var names []string
+	for _, p := range n.Pairs {
+		list = append(list, p.veth(n))
+		names = append(names, p.Port())
+	}
+	for _, t := range n.Taps {
+		list = append(list, t.link(n))
+		names = append(names, t.Name)
+	}
+	if !n.Isolation.Machines {
+		return list
+	}
+	if br := v.links[n.Bridge]; br != nil {
+		for name, l := range v.links {
+			if l.Attrs().MasterIndex == br.Attrs().Index {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		list = append(list, Isolated{name})
+	}
+	return list
+}
+
+// ruled reports whether n needs rules of a family, and so iptables.
+func (n Network) ruled(f Family) bool {
+	return n.routed(f) || n.Isolation.Host || n.Isolation.Outside
 }
 
 // families returns the families that the prefixes are of.

@@ -19,12 +19,17 @@ type calls struct {
 	left []cgroup // of commands whose children live on, or that were busy
 }
 
+// number is another one each time.
+func (c *calls) number() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next++
+	return c.next
+}
+
 // open makes the control group for one command.
 func (c *calls) open(machine cgroup) (cgroup, error) {
-	c.mu.Lock()
-	c.next++
-	n := c.next
-	c.mu.Unlock()
+	n := c.number()
 	parent := machine.child("exec")
 	g := parent.child(fmt.Sprintf("%d-%d", os.Getpid(), n))
 	err := unix.Mkdir(string(g), 0o755)

@@ -33,9 +33,6 @@ func unifiedMount() (string, error) {
 		Hint: "mount -t cgroup2 none /sys/fs/cgroup/unified"}
 }
 
-// isUnified reports whether the host has version 2 alone.
-func isUnified(mount string) bool { return mount == "/sys/fs/cgroup" }
-
 // make creates the control group and those above it.
 func (g cgroup) make() error { return os.MkdirAll(string(g), 0o755) }
 
@@ -51,9 +48,6 @@ func (g cgroup) write(file, value string) error {
 	_, err = f.WriteString(value)
 	return errors.Join(err, f.Close())
 }
-
-// populated reports whether any process lives in the control group or below.
-func (g cgroup) populated() (bool, error) { return g.event("populated") }
 
 // event reads one field of cgroup.events.
 func (g cgroup) event(name string) (bool, error) {

@@ -89,6 +89,9 @@ func (h *Host) checkNetwork(f *faults, n *Network) {
 			f.add("Network.Namespace", "%s is no network namespace", n.Namespace)
 		}
 	}
+	if h.launcher == LauncherSystemd && h.options.Netns != "" && len(n.Interfaces)+len(n.MACVLAN)+len(n.IPVLAN) > 0 {
+		f.add("Network", "a unit in another network namespace sees the interfaces of the host's; use the direct launcher")
+	}
 	wanted := map[string]string{}
 	if n.Bridge != "" {
 		wanted["Network.Bridge"] = n.Bridge

@@ -62,7 +62,15 @@ type Cmd struct {
 	machine *Machine
 	inner   *exec.Cmd
 	cgroup  cgroup
-	tail    *tail // of standard error, where Output kept it
+	tail    *tail      // of standard error, where Output kept it
+	theirs  []*os.File // the command's ends of pipes, closed once it has them
+	ours    []*os.File // this program's ends, closed by Wait
+
+	asUnit bool     // asked for by CommandUnit
+	unit   *unitRun // if it runs as a unit
+
+	reaped chan struct{} // closed when result is there
+	result error
 }
 
 // Command returns a Cmd that runs a program in the machine. When the context
@@ -84,6 +92,15 @@ func (c *Cmd) String() string {
 	return strings.Join(words, " ")
 }
 
+// summary is the command for an error, which a script of pages would drown.
+func (c *Cmd) summary() string {
+	text := c.String()
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "") + "…"
+	}
+	return text
+}
+
 // Run starts the command and waits for it. The error is an *ExitError if it ran
 // and did not succeed, and an *Error if it could not be run; that one matches
 // ErrNotFound if there is no such program, and the errno of execve otherwise.
@@ -98,7 +115,7 @@ func (c *Cmd) Run() error {
 // its own, the end of standard error is kept for an *ExitError.
 func (c *Cmd) Output() ([]byte, error) {
 	if c.Stdout != nil {
-		return nil, c.fail(errors.New("Stdout is set already"))
+		return nil, c.fail(errors.New("field Stdout is set already"))
 	}
 	var out buffer
 	c.Stdout = &out
@@ -113,7 +130,7 @@ func (c *Cmd) Output() ([]byte, error) {
 // CombinedOutput runs the command and returns what it wrote to both outputs.
 func (c *Cmd) CombinedOutput() ([]byte, error) {
 	if c.Stdout != nil || c.Stderr != nil {
-		return nil, c.fail(errors.New("Stdout or Stderr is set already"))
+		return nil, c.fail(errors.New("field Stdout or Stderr is set already"))
 	}
 	var out buffer
 	c.Stdout, c.Stderr = &out, &out
@@ -121,29 +138,48 @@ func (c *Cmd) CombinedOutput() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// StdinPipe, StdoutPipe and StderrPipe return pipes as those of exec.Cmd do,
-// closed by Wait.
+// StdinPipe returns a pipe to the command's standard input. Wait closes it, or
+// the caller before, to let the command see the end.
 func (c *Cmd) StdinPipe() (io.WriteCloser, error) {
 	if c.Stdin != nil {
-		return nil, c.fail(errors.New("Stdin is set already"))
+		return nil, c.fail(errors.New("field Stdin is set already"))
 	}
-	return c.inner.StdinPipe()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	c.Stdin = r
+	c.theirs, c.ours = append(c.theirs, r), append(c.ours, w)
+	return w, nil
 }
 
-// StdoutPipe returns a pipe from the command's standard output; see StdinPipe.
+// StdoutPipe returns a pipe from the command's standard output. Read to its end
+// before Wait, which closes it.
 func (c *Cmd) StdoutPipe() (io.ReadCloser, error) {
 	if c.Stdout != nil {
-		return nil, c.fail(errors.New("Stdout is set already"))
+		return nil, c.fail(errors.New("field Stdout is set already"))
 	}
-	return c.inner.StdoutPipe()
+	r, w, err := c.outputPipe()
+	c.Stdout = w
+	return r, err
 }
 
-// StderrPipe returns a pipe from the command's standard error; see StdinPipe.
+// StderrPipe returns a pipe from the command's standard error; see StdoutPipe.
 func (c *Cmd) StderrPipe() (io.ReadCloser, error) {
 	if c.Stderr != nil {
-		return nil, c.fail(errors.New("Stderr is set already"))
+		return nil, c.fail(errors.New("field Stderr is set already"))
 	}
-	return c.inner.StderrPipe()
+	r, w, err := c.outputPipe()
+	c.Stderr = w
+	return r, err
+}
+
+func (c *Cmd) outputPipe() (r, w *os.File, err error) {
+	if r, w, err = os.Pipe(); err != nil {
+		return nil, nil, c.fail(err)
+	}
+	c.theirs, c.ours = append(c.theirs, w), append(c.ours, r)
+	return r, w, nil
 }
 
 // Start starts the command and does not wait for it. Wait has to be called.
@@ -151,7 +187,7 @@ func (c *Cmd) Start() error {
 	m := c.machine
 	m.calls.RLock()
 	defer m.calls.RUnlock()
-	if c.Process != nil {
+	if c.reaped != nil {
 		return c.fail(errors.New("started already"))
 	}
 	if err := c.ctx.Err(); err != nil {
@@ -161,22 +197,42 @@ func (c *Cmd) Start() error {
 	if err != nil {
 		return c.fail(err)
 	}
-	if !l.identity {
-		return c.fail(&Error{Op: "exec", Machine: m.Name(), Err: ErrNotSupported,
-			Hint: "the machine has a user namespace, which a Go program cannot join; use CommandUnit"})
-	}
 	if frozen, err := m.cgroup().event("frozen"); err == nil && frozen {
 		return c.fail(&Error{Op: "exec", Machine: m.Name(), Err: ErrBusy, Hint: "the machine is frozen; thaw it"})
+	}
+	// A program with threads cannot join a user namespace.
+	if c.asUnit || !l.identity {
+		err := c.startUnit(l)
+		if err != nil {
+			closeAll(c.theirs)
+			closeAll(c.ours)
+		}
+		return c.fail(err)
 	}
 	if c.cgroup, err = m.calls.open(m.cgroup()); err != nil {
 		return c.fail(err)
 	}
-	if err := c.startIn(l); err != nil {
+	err = c.startIn(l)
+	closeAll(c.theirs)
+	if err != nil {
+		closeAll(c.ours)
 		m.calls.close(c.cgroup)
 		return c.fail(err)
 	}
-	c.Process = c.inner.Process
+	c.Process, c.reaped = c.inner.Process, make(chan struct{})
+	// Its parent is not in the machine, which would wait in vain for a
+	// process to go that is dead but not collected, and not power off.
+	go func() {
+		c.result = c.inner.Wait()
+		close(c.reaped)
+	}()
 	return nil
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		file.Close()
+	}
 }
 
 // startIn starts the command in its control group, from a thread that has
@@ -208,15 +264,8 @@ func (c *Cmd) connect(place int) error {
 	in.Args, in.ExtraFiles, in.WaitDelay = c.Args, c.ExtraFiles, c.WaitDelay
 	// Nothing is opened while paths are the machine's: /dev/null might be a
 	// fifo there. An *os.File is handed over as it is.
-	if in.Stdin == nil {
-		in.Stdin = orReader(c.Stdin, c.machine.host.null)
-	}
-	if in.Stdout == nil {
-		in.Stdout = orWriter(c.Stdout, c.machine.host.null)
-	}
-	if in.Stderr == nil {
-		in.Stderr = orWriter(c.Stderr, c.machine.host.null)
-	}
+	null := c.machine.host.null
+	in.Stdin, in.Stdout, in.Stderr = orReader(c.Stdin, null), orWriter(c.Stdout, null), orWriter(c.Stderr, null)
 	in.Cancel = c.Cancel
 	if in.Cancel == nil {
 		in.Cancel = c.killTree
@@ -241,38 +290,42 @@ func (c *Cmd) killTree() error {
 // Wait waits for the command to end and for the copying of its input and
 // output, and releases what it used.
 func (c *Cmd) Wait() error {
-	if c.Process == nil {
+	if c.reaped == nil {
 		return c.fail(errors.New("not started"))
 	}
-	err := c.inner.Wait()
+	<-c.reaped
+	closeAll(c.ours)
+	if c.unit != nil {
+		return c.fail(c.result)
+	}
 	c.ProcessState = c.inner.ProcessState
 	c.machine.calls.close(c.cgroup)
 	var failed *exec.ExitError
-	if errors.As(err, &failed) {
-		exit := &ExitError{ProcessState: failed.ProcessState, Machine: c.machine.Name(), Command: c.String()}
-		if c.tail != nil {
-			exit.Stderr = c.tail.Bytes()
-		}
-		if cause := context.Cause(c.ctx); cause != nil && failed.ExitCode() < 0 {
-			return &Error{Op: "exec", Machine: exit.Machine, Err: fmt.Errorf("%s: %w", c, errors.Join(cause, exit))}
-		}
-		return exit
+	if !errors.As(c.result, &failed) {
+		return c.fail(c.result)
 	}
-	return c.fail(err)
+	exit := c.exitError(failed.ExitCode(), 0)
+	if status, ok := failed.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		exit.signal = status.Signal()
+	}
+	if cause := context.Cause(c.ctx); cause != nil && exit.signal != 0 {
+		return c.fail(errors.Join(cause, exit))
+	}
+	return exit
 }
 
 func (c *Cmd) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	switch err.(type) {
+	case *Error, *ExitError:
 		return err
 	}
-	return &Error{Op: "exec", Machine: c.machine.Name(), Err: fmt.Errorf("%s: %w", c, err)}
+	return &Error{Op: "exec", Machine: c.machine.Name(), Err: fmt.Errorf("%s: %w", c.summary(), err)}
 }
 
-// orReader avoids a nil *os.File in an interface and spares /dev/null's opening.
+// orReader puts a file that is open in the place of none.
 func orReader(r io.Reader, otherwise *os.File) io.Reader {
 	if r == nil {
 		return otherwise

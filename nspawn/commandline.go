@@ -235,7 +235,16 @@ func (c *Config) payload(a *arguments) {
 		return
 	}
 	a.add("--notify-ready", "yes")
-	*a = append(append(*a, "--boot"), c.KernelCommandLine...)
+	*a = append(append(*a, "--boot"), c.initArguments()...)
+}
+
+// initArguments are the kernel command line. An init prefers the root's
+// /etc/hostname to the name that nspawn gave it, but not to this.
+func (c *Config) initArguments() (words []string) {
+	if c.Hostname != "" {
+		words = append(words, "systemd.hostname="+c.Hostname)
+	}
+	return append(words, c.KernelCommandLine...)
 }
 
 // arguments is a command line under construction.

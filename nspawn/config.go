@@ -91,6 +91,16 @@ type Config struct {
 	Reboot RebootPolicy
 }
 
+// MaskUnits makes words for Config.KernelCommandLine that keep units of the
+// machine from being started, such as "systemd-networkd-wait-online.service".
+func MaskUnits(names ...string) []string {
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = "systemd.mask=" + name
+	}
+	return words
+}
+
 // StopTimeouts are the patience of Machine.Stop at each of its steps. Zero
 // means the default.
 type StopTimeouts struct {
@@ -235,6 +245,3 @@ type Limits struct {
 	Tasks     uint64  // processes and threads
 	OpenFiles uint64  // descriptors per process
 }
-
-// needsCgroup reports whether a cgroup controller has to enforce something.
-func (l Limits) needsCgroup() bool { return l.Memory > 0 || l.CPUs > 0 || l.Tasks > 0 }

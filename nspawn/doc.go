@@ -19,20 +19,34 @@
 //
 // # How machines run
 //
-// Each machine is a systemd-nspawn process of ours in a control group of its
-// own (version 2, also on hosts that have both), with a private view of
-// /run/systemd/nspawn, so that nothing of it stays behind even after a SIGKILL.
-// Neither D-Bus nor machined nor systemd as PID 1 is needed on the host, and the
-// program may itself run in a container or a network namespace of its own.
+// A [Launcher] runs systemd-nspawn, and machines behave the same under both. The
+// direct one makes it a child of the program, in a control group of its own
+// (version 2, also on hosts that have both) and with a private view of
+// /run/systemd/nspawn, so that nothing of it stays behind even after a SIGKILL:
+// neither D-Bus nor machined nor systemd as PID 1 is needed on the host, and the
+// program may itself run in a container or a network namespace of its own. The
+// systemd one makes it a transient unit, registered with machined, so that
+// machinectl, systemctl -M and journalctl -M know the machine. Which is taken
+// depends on the host, is logged, and can be chosen in [HostOptions].
 //
 // Machines outlive the program that started them. Each is recorded in
 // HostOptions.StateDir before anything of it exists; the next program finds it
 // there with [Host.Find] and takes over its supervision, and sweeps what a
-// machine left that was killed half-way.
+// machine left that was killed half-way. Only while a program supervises it, or
+// with the systemd launcher, does a machine come back from a reboot.
+//
+// # Inside a machine
+//
+// [Machine.Command] joins the machine's namespaces, in a millisecond and without
+// the help of anything in it. [Machine.CommandUnit] has the machine's own service
+// manager run the command, confined as everything there. [Machine.Shell] is for
+// people. [Machine.Unit] and [Machine.Journal] speak with the machine's manager
+// and read its journal, and [Machine.WriteFile] and its like work on its files,
+// on its own view of them while it runs.
 //
 // # Privileges
 //
-// Everything but Config needs root. A machine without a user namespace
-// (Config.Users) is held in by its capabilities and namespaces only: do not run
-// a system in it that you would not run on the host.
+// Everything but Config and its methods needs root. A machine without a user
+// namespace (Config.Users) is held in by its capabilities and namespaces only: do
+// not run a system in it that you would not run on the host.
 package nspawn

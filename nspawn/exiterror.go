@@ -3,36 +3,46 @@ package nspawn
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 )
 
-// ExitError says that a command ran and did not succeed. ExitCode is exact, and
-// -1 when a signal ended the command.
+// ExitError says that a command ran and did not succeed.
 type ExitError struct {
-	*os.ProcessState
 	Machine string
 	Command string
 	// Stderr is the end of standard error, if Output collected it.
 	Stderr []byte
+
+	code   int
+	signal syscall.Signal
 }
 
+// ExitCode is the exact exit status, or -1 when a signal ended the command.
+func (e *ExitError) ExitCode() int { return e.code }
+
 // Signal is what ended the command, or 0 if it exited.
-func (e *ExitError) Signal() syscall.Signal {
-	if status, ok := e.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return status.Signal()
-	}
-	return 0
-}
+func (e *ExitError) Signal() syscall.Signal { return e.signal }
 
 // Error names the machine, the command, its status and its last words.
 func (e *ExitError) Error() string {
-	text := fmt.Sprintf("nspawn: %s: %s: %v", e.Machine, e.Command, e.ProcessState)
+	text := fmt.Sprintf("nspawn: %s: %s: exit status %d", e.Machine, e.Command, e.code)
+	if e.signal != 0 {
+		text = fmt.Sprintf("nspawn: %s: %s: killed by signal %d (%v)", e.Machine, e.Command, int(e.signal), e.signal)
+	}
 	if lines := tailLines(e.Stderr, 5); len(lines) > 0 {
 		text += "\n\t" + strings.Join(lines, "\n\t")
 	}
 	return text
+}
+
+// exitError makes the error for a command that did not succeed.
+func (c *Cmd) exitError(code int, signal syscall.Signal) *ExitError {
+	e := &ExitError{Machine: c.machine.Name(), Command: c.summary(), code: code, signal: signal}
+	if c.tail != nil {
+		e.Stderr = c.tail.Bytes()
+	}
+	return e
 }
 
 // buffer is a bytes.Buffer; a name of our own keeps its methods out of Cmd.

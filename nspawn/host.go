@@ -5,12 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // DefaultStateDir is where machines are recorded unless HostOptions say
@@ -22,6 +26,8 @@ type HostOptions struct {
 	// StateDir holds the records and console logs of machines; empty means
 	// DefaultStateDir. Programs that share it see each other's machines.
 	StateDir string
+	// Launcher chooses how machines are started; empty is LauncherAuto.
+	Launcher Launcher
 	// Netns is the path of the network namespace in which machines are
 	// started, where bridges and host ends of veth pairs are found; empty
 	// means that of the calling program.
@@ -29,6 +35,9 @@ type HostOptions struct {
 	// StopOnClose makes Close stop this Host's machines; otherwise they go on
 	// and are found again by the next program.
 	StopOnClose bool
+	// Events is called with what happens to this Host's machines, with one event
+	// at a time. It must not block or call the Host; nil is nobody.
+	Events func(Event)
 	// Logger is told what happens; nil is silence.
 	Logger *slog.Logger
 }
@@ -41,10 +50,14 @@ type Host struct {
 	mount    string // of the unified cgroup hierarchy
 	cgroup   cgroup // above the machines' own
 	nspawn   program
+	launcher Launcher
+	starters map[Launcher]starter
 	log      *slog.Logger
 	null     *os.File
 	closing  context.Context
 	shutdown context.CancelFunc
+
+	telling sync.Mutex // held while Events is called
 
 	mu       sync.Mutex
 	closed   bool
@@ -54,6 +67,9 @@ type Host struct {
 // Open prepares a host: it finds systemd-nspawn and the cgroup hierarchy and
 // makes the state directory. It needs root and starts nothing. Close the Host
 // in the end.
+//
+// Descriptors that the program inherited are marked close-on-exec, as Go marks
+// its own: a machine that was handed a directory of the host could leave by it.
 func Open(ctx context.Context, options HostOptions) (*Host, error) {
 	if options.StateDir == "" {
 		options.StateDir = DefaultStateDir
@@ -74,6 +90,9 @@ func open(ctx context.Context, options HostOptions) (*Host, error) {
 		return nil, err
 	}
 	options.StateDir = stateDir
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("close_range: %w", err)
+	}
 	nspawn, err := findNspawn(ctx)
 	if err != nil {
 		return nil, err
@@ -88,6 +107,9 @@ func open(ctx context.Context, options HostOptions) (*Host, error) {
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
+	}
+	if err := h.chooseLauncher(ctx, options.Launcher); err != nil {
+		return nil, err
 	}
 	// Hosts with different records may have machines of the same name.
 	sum := sha256.Sum256([]byte(stateDir))

@@ -24,10 +24,22 @@ func (l *leader) join() error {
 	if err := dropCapabilities(l.bounding); err != nil {
 		return err
 	}
-	if err := unix.Setns(int(l.fd.file.Fd()), machineNamespaces); err != nil {
+	if err := l.fd.setns(machineNamespaces); err != nil {
 		return fmt.Errorf("join the machine's namespaces: %w", err)
 	}
 	unix.Umask(0o022)
+	return nil
+}
+
+// joinFiles puts the calling thread into the machine's files only, to look
+// something up there without starting anything.
+func (l *leader) joinFiles() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare the root directory: %w", err)
+	}
+	if err := l.fd.setns(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("join the machine's files: %w", err)
+	}
 	return nil
 }
 

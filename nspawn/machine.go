@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -35,20 +34,14 @@ type Machine struct {
 
 // boot is one life of a machine, from its first process to the end of it.
 type boot struct {
-	nspawn *pidfd
-	reap   func() ExitStatus // collects the status of an nspawn that is our child
-	leader *leader           // nil until known is closed
-	notify *notifySocket
+	nspawn  *pidfd
+	child   bool              // whether nspawn is a child of this program
+	reap    func() ExitStatus // gives the status of an nspawn that has ended
+	leader  *leader           // nil until known is closed
+	notify  *notifySocket     // of the direct launcher
+	release func()            // ends what follows the machine otherwise
 
 	known, ready, over chan struct{} // closed as they come true
-}
-
-// leader is the machine's first process and what commands take from it.
-type leader struct {
-	pid      int
-	fd       *pidfd
-	bounding uint64 // its capability bounding set
-	identity bool   // whether its users are those of the host
 }
 
 // ExitStatus says how a machine ended.
@@ -107,10 +100,20 @@ func (m *Machine) WaitReady(ctx context.Context) error {
 				return m.fail("wait for", err)
 			}
 		case <-ctx.Done():
-			return m.fail("wait for", fmt.Errorf("its start-up is not complete: %w", context.Cause(ctx)))
+			return m.notReady(context.Cause(ctx))
 		case <-m.unwatched:
 			return m.fail("wait for", m.endError())
 		}
+	}
+}
+
+// notReady is the error for a start-up that took too long.
+func (m *Machine) notReady(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return &Error{
+		Op: "wait for", Machine: m.Name(), Err: fmt.Errorf("its start-up is not complete: %w", cause),
+		Console: m.Console(consoleLines), Hint: m.startupReport(ctx),
 	}
 }
 
@@ -229,6 +232,9 @@ func (b *boot) close() {
 	if b.notify != nil {
 		b.notify.Close()
 	}
+	if b.release != nil {
+		b.release()
+	}
 	if b.leader != nil {
 		b.leader.fd.Close()
 	}
@@ -237,25 +243,45 @@ func (b *boot) close() {
 	}
 }
 
-// newLeader refers to a machine's first process, which has to be in its control
-// group: a PID alone proves nothing.
-func newLeader(pid int, g cgroup) (*leader, error) {
-	fd, err := openPidfd(pid)
+// notified takes in what nspawn or the machine's manager reports.
+func (m *Machine) notified(b *boot, n notification) {
+	if n.leader != 0 && !isClosed(b.known) {
+		l, err := m.host.newLeader(n.leader, m.cgroup())
+		if err != nil {
+			m.host.log.Debug("machine's first process is gone already", "machine", m.Name(), "error", err)
+		} else if err := m.host.setMAC(l, m.config().Network.MAC); err != nil {
+			m.host.log.Warn("cannot set the address of host0", "machine", m.Name(), "error", err)
+		}
+		m.mu.Lock()
+		b.leader = l
+		m.mu.Unlock()
+		m.advance(phaseRunning, func(r *record) { r.Leader = n.leader })
+		m.tell(EventStarted, ExitStatus{})
+		close(b.known)
+	}
+	if n.ready && isClosed(b.known) && !isClosed(b.ready) {
+		m.advance(phaseReady, func(*record) {})
+		m.tell(EventReady, ExitStatus{})
+		close(b.ready)
+	}
+}
+
+// advance writes down how far the machine has come.
+func (m *Machine) advance(p phase, also func(*record)) {
+	err := m.saveRecord(func(r *record) {
+		r.Phase = p
+		also(r)
+	})
 	if err != nil {
-		return nil, err
+		m.host.log.Warn("cannot record the machine's state", "machine", m.Name(), "error", err)
 	}
-	l := &leader{pid: pid, fd: fd}
-	if !inCgroup(pid, g) {
-		err = fmt.Errorf("process %d is not of this machine: %w", pid, os.ErrInvalid)
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
-	if err == nil {
-		l.bounding, err = boundingSet(pid)
-	}
-	if err == nil {
-		l.identity, err = identityMapped(pid)
-	}
-	if err != nil {
-		return nil, errors.Join(err, fd.Close())
-	}
-	return l, nil
 }

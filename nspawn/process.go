@@ -2,16 +2,11 @@ package nspawn
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // unifiedPath is the control group of a process as /proc/PID/cgroup has it.
@@ -48,92 +43,30 @@ func boundingSet(pid int) (uint64, error) {
 	return 0, fmt.Errorf("/proc/%d/status: no CapBnd in it", pid)
 }
 
-// identityMapped reports whether the user IDs of a process's namespace are
-// those of the host.
-func identityMapped(pid int) (bool, error) {
+// userMap reports whether the user IDs of a process's namespace are those of the
+// host, and which of the host's is its root.
+func userMap(pid int) (identity bool, root uint32, err error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", pid))
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	fields := strings.Fields(string(data))
-	return len(fields) == 3 && fields[0] == "0" && fields[1] == "0" && fields[2] == "4294967295", nil
+	if len(fields) < 3 || fields[0] != "0" {
+		return false, 0, fmt.Errorf("/proc/%d/uid_map: nobody is root", pid)
+	}
+	first, err := strconv.ParseUint(fields[1], 10, 32)
+	return len(fields) == 3 && first == 0 && fields[2] == "4294967295", uint32(first), err
 }
 
-// pidfd is a process that cannot be mistaken for a later one of the same ID.
-type pidfd struct{ file *os.File }
+// exitCodeField is the 52nd of /proc/PID/stat, counted from the third.
+const exitCodeField = 52 - 3
 
-// openPidfd refers to a process that exists now.
-func openPidfd(pid int) (*pidfd, error) {
-	// Non-blocking (Linux 5.10), so that waiting goes through the runtime's poller.
-	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("pidfd of %d: %w", pid, err)
-	}
-	return &pidfd{os.NewFile(uintptr(fd), "pidfd:"+strconv.Itoa(pid))}, nil
-}
-
-// wait blocks until the process has ended or the context has. Only one
-// goroutine may wait at a time.
-func (p *pidfd) wait(ctx context.Context) error {
-	conn, err := p.file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("wait for %s: %w", p.file.Name(), err)
-	}
-	stop := context.AfterFunc(ctx, func() { p.file.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	err = conn.Read(readable)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return ctx.Err()
-	}
-	return err
-}
-
-// readable reports whether the process of a pidfd has ended.
-func readable(fd uintptr) bool {
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, 0)
-	return n > 0 || err != nil && err != unix.EINTR
-}
-
-// signal sends a signal; a process that has ended is fs.ErrNotExist's like.
-func (p *pidfd) signal(signal unix.Signal) error {
-	conn, err := p.file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var sendErr error
-	err = conn.Control(func(fd uintptr) { sendErr = unix.PidfdSendSignal(int(fd), signal, nil, 0) })
-	if errors.Is(sendErr, unix.ESRCH) {
-		return ErrNotRunning
-	}
-	return errors.Join(err, sendErr)
-}
-
-// ended reports whether the process has ended, reaped or not.
-func (p *pidfd) ended() bool {
-	ended := true
-	if conn, err := p.file.SyscallConn(); err == nil {
-		_ = conn.Control(func(fd uintptr) { ended = readable(fd) })
-	}
-	return ended
-}
-
-func (p *pidfd) Close() error { return p.file.Close() }
-
-// parentOf is a process's parent.
-func parentOf(pid int) (int, error) {
+// statFields are those of /proc/PID/stat from the third on. The second is a name
+// in parentheses that may hold anything.
+func statFields(pid int) ([]string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	// The second field is a name in parentheses that may hold anything.
-	_, rest, found := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 2 {
-		return 0, &fs.PathError{Op: "parse", Path: fmt.Sprintf("/proc/%d/stat", pid), Err: fs.ErrInvalid}
-	}
-	return strconv.Atoi(fields[1])
+	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])), nil
 }

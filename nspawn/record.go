@@ -25,13 +25,14 @@ const (
 // record is what is written about a machine before anything of it exists, so
 // that whoever comes after a crash can find it, adopt it or sweep it.
 type record struct {
-	Config Config
-	BootID string // of the kernel: after a reboot of the host nothing is left to find
-	Cgroup cgroup
-	Root   inode
-	Phase  phase
-	Nspawn int // process IDs; 0 while unknown
-	Leader int
+	Config   Config
+	Launcher Launcher
+	BootID   string // of the kernel: after a reboot of the host nothing is left to find
+	Cgroup   cgroup
+	Root     inode
+	Phase    phase
+	Nspawn   int // process IDs; 0 while unknown
+	Leader   int
 	// Reboots counts how often the machine has been started again.
 	Reboots int
 	Started time.Time
@@ -52,13 +53,6 @@ func inodeOf(path string) (inode, error) {
 func (r *record) exclusive() bool {
 	return !r.Config.ReadOnly && !r.Config.Ephemeral &&
 		r.Config.Volatile != VolatileYes && r.Config.Volatile != VolatileOverlay
-}
-
-// alive reports whether the machine's nspawn still runs. That the process lives
-// in the machine's control group proves that its ID was not used again.
-func (r *record) alive() bool {
-	return r.BootID == bootID() && r.Nspawn != 0 && r.Leader != 0 &&
-		inCgroup(r.Nspawn, r.Cgroup) && inCgroup(r.Leader, r.Cgroup)
 }
 
 // inCgroup reports whether a process lives in g or below it.

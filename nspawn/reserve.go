@@ -30,7 +30,7 @@ func (h *Host) reserve(ctx context.Context, config Config) (*Machine, error) {
 		return nil, err
 	}
 	m.record = record{
-		Config: config, BootID: bootID(), Cgroup: h.cgroup.child(config.Name), Root: root,
+		Config: config, Launcher: h.launcher, BootID: bootID(), Cgroup: h.starters[h.launcher].place(config.Name), Root: root,
 		Phase: phaseStarting, Started: time.Now(),
 	}
 	err = m.record.save(m.dir)
@@ -108,23 +108,48 @@ func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, err
 		return nil, nil, err
 	}
 	rec, err := loadRecord(dir)
-	if err == nil && rec.alive() {
-		return rec, lock, nil
-	}
 	if err != nil {
 		// Unreadable or missing: nothing was started before it was written.
-		rec = &record{Config: Config{Name: filepath.Base(dir)}, Cgroup: h.cgroup.child(filepath.Base(dir)), BootID: bootID()}
+		name := filepath.Base(dir)
+		rec = &record{Config: Config{Name: name}, Launcher: h.launcher, Cgroup: h.starters[h.launcher].place(name), BootID: bootID()}
 	}
-	h.log.Info("sweeping what a dead machine left", "machine", rec.Config.Name)
-	err = errors.Join(h.clean(ctx, rec, dir), lock.release())
-	if err != nil {
+	s, err := h.starterOf(rec)
+	alive := false
+	if err == nil {
+		alive, err = s.alive(ctx, rec)
+	}
+	if alive {
+		return rec, lock, nil
+	}
+	if err == nil {
+		h.log.Info("sweeping what a dead machine left", "machine", rec.Config.Name)
+		err = h.clean(ctx, rec, dir)
+	}
+	if err = errors.Join(err, lock.release()); err != nil {
 		return nil, nil, fail("sweep", rec.Config.Name, err)
 	}
 	return nil, nil, ErrNotFound
 }
 
-// adopt makes a Machine of one that another program started.
-func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
+// adopt makes a Machine of one that another program started, waiting while that
+// is still at it.
+func (h *Host) adopt(ctx context.Context, name string) (m *Machine, err error) {
+	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
+		if m, err = h.adoptNow(ctx, name); !errors.Is(err, errStarting) {
+			return m, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		case <-time.After(delay):
+		}
+	}
+}
+
+// errStarting means that another program is starting the machine.
+var errStarting = fmt.Errorf("another program is starting it: %w", ErrBusy)
+
+func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 	dir := filepath.Join(h.dir, name)
 	if !present(dir) {
 		return nil, ErrNotFound
@@ -139,13 +164,17 @@ func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
 		return nil, err
 	}
 	if rec.Leader == 0 {
-		return nil, &Error{Op: "find", Machine: name, Err: ErrBusy, Hint: "another program is starting it at this moment"}
+		return nil, errStarting
 	}
 	m := &Machine{
 		host: h, dir: dir, lock: lock, record: *rec,
 		done: make(chan struct{}), unwatched: make(chan struct{}),
 	}
-	b, err := m.rejoin()
+	s, err := h.starterOf(rec)
+	var b *boot
+	if err == nil {
+		b, err = s.rejoin(ctx, m)
+	}
 	if err == nil {
 		err = h.remember(m)
 	}
@@ -157,34 +186,6 @@ func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
 	}
 	go m.supervise(b)
 	return m, nil
-}
-
-// rejoin takes up the boot that is in progress.
-func (m *Machine) rejoin() (*boot, error) {
-	b := newBoot()
-	var err error
-	if b.nspawn, err = openPidfd(m.record.Nspawn); err != nil {
-		return nil, ErrNotFound
-	}
-	b.reap = func() ExitStatus { return ExitStatus{Code: -1} }
-	if b.leader, err = newLeader(m.record.Leader, m.record.Cgroup); err != nil {
-		b.close()
-		return nil, ErrNotFound
-	}
-	close(b.known)
-	if m.record.Phase == phaseReady || m.record.Phase == phaseStopping {
-		close(b.ready)
-	}
-	m.boot = b
-	if m.lock == nil {
-		return b, nil
-	}
-	if b.notify, err = listenNotify(m.dir); err != nil {
-		b.close()
-		return nil, err
-	}
-	b.notify.serve(func(n notification) { m.notified(b, n) })
-	return b, nil
 }
 
 // lockState waits for the lock that orders reservations among programs.

@@ -21,7 +21,6 @@ const sharedDir = runDir + "/rig"
 // sandbox is the view of the host that a systemd-nspawn process gets.
 type sandbox struct {
 	netns    string // path of the network namespace to start in; empty keeps the caller's
-	unified  bool   // whether the host's hierarchy is version 2 alone
 	stateDir string // the machine's, mounted at sharedDir
 }
 
@@ -51,15 +50,8 @@ func (s *sandbox) enter() error {
 	if err := mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return err
 	}
-	if !s.unified {
-		// systemd ≥ 258 boots on nothing but version 2, and the older ones
-		// on either.
-		if err := unix.Unmount("/sys/fs/cgroup", unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("unmount /sys/fs/cgroup: %w", err)
-		}
-		if err := mount("cgroup2", "/sys/fs/cgroup", "cgroup2", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-			return err
-		}
+	if err := mountSys(); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(runDir, 0o755); err != nil {
 		return err
@@ -71,6 +63,26 @@ func (s *sandbox) enter() error {
 		return err
 	}
 	return mount(s.stateDir, sharedDir, "", unix.MS_BIND, "")
+}
+
+// mountSys shows nspawn the interfaces of the network namespace that it starts
+// in, which an older mount does not, and control groups of version 2 alone:
+// systemd ≥ 258 boots on nothing else, and the older ones on either.
+func mountSys() error {
+	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Unmount("/sys", unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("unmount /sys: %w", err)
+	}
+	if err := mount("sysfs", "/sys", "sysfs", flags, ""); err != nil {
+		return err
+	}
+	// Where /sys is read-only there is no udev, by systemd's convention, and
+	// nspawn does not wait in vain for it to know an interface. The bind leaves
+	// other mounts of the same sysfs as they are.
+	if err := mount("", "/sys", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|flags, ""); err != nil {
+		return err
+	}
+	return mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags, "")
 }
 
 func joinNetns(path string) error {

@@ -22,6 +22,7 @@ func (m *Machine) Stop(ctx context.Context) error {
 		return m.ended("stop")
 	}
 	m.advance(phaseStopping, func(*record) {})
+	m.tell(EventStopping, ExitStatus{})
 	// Nothing can obey while it is frozen.
 	if err := m.Thaw(ctx); err != nil && !errors.Is(err, ErrNotRunning) && ctx.Err() == nil {
 		return err
@@ -135,7 +136,7 @@ func (m *Machine) force(step string) {
 	m.mu.Lock()
 	m.exit.Forced = step
 	m.mu.Unlock()
-	m.host.log.Warn("machine does not power off", "machine", m.Name(), "step", step)
+	m.tell(EventForced, ExitStatus{Code: -1, Forced: step})
 }
 
 // ended is the result of an end that has come.

@@ -21,7 +21,7 @@ const cleanupPatience = 30 * time.Second
 
 // start makes the first boot, and the goroutine that looks after the machine.
 func (m *Machine) start(ctx context.Context) error {
-	b, err := m.launch()
+	b, err := m.starter().launch(ctx, m)
 	if err != nil {
 		m.finish(ExitStatus{Code: -1})
 		close(m.unwatched)
@@ -85,22 +85,27 @@ func (m *Machine) reboot(status ExitStatus) (*boot, error) {
 	if !again || m.host.closing.Err() != nil {
 		return nil, nil
 	}
-	m.host.log.Info("machine reboots", "machine", m.Name())
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
+	m.tell(EventRebooted, status)
+	ctx, cancel := context.WithTimeout(m.host.closing, cleanupPatience)
 	defer cancel()
-	if err := m.cgroup().remove(ctx); err != nil {
+	if err := m.saveRecord(func(r *record) { r.Reboots++ }); err != nil {
 		return nil, err
 	}
-	err := m.saveRecord(func(r *record) { r.Phase, r.Leader, r.Nspawn, r.Reboots = phaseStarting, 0, 0, r.Reboots+1 })
-	if err != nil {
-		return nil, err
-	}
-	return m.launch()
+	return m.starter().relaunch(ctx, m)
+}
+
+// starter is what started the machine.
+func (m *Machine) starter() starter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.host.starters[m.record.Launcher]
 }
 
 // detach stops looking after a machine that goes on.
 func (m *Machine) detach(b *boot) {
-	go b.reap() // it is our child for as long as this program lives
+	if b.child {
+		go b.reap() // it stays our child for as long as this program lives
+	}
 	b.close()
 	if m.lock != nil {
 		m.lock.release()
@@ -128,17 +133,18 @@ func (m *Machine) finish(status ExitStatus) {
 		m.console = []string{}
 	}
 	m.mu.Unlock()
-	m.host.log.Info("machine ended", "machine", m.Name(), "code", status.Code)
+	m.tell(EventExited, status)
 	close(m.done)
 }
 
 // clean removes everything that a machine may have left. It succeeds where
 // there is nothing, and is called with the machine's lock held.
 func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
-	var errs []error
-	if rec.BootID == bootID() {
-		errs = append(errs, rec.Cgroup.remove(ctx))
+	s, err := h.starterOf(rec)
+	if err != nil {
+		return err
 	}
+	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
 	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), os.RemoveAll(dir))
 	return errors.Join(errs...)
 }

@@ -27,17 +27,21 @@ func (btrfsDriver) Capabilities() Capabilities {
 	return Capabilities{Instant: true, Live: true, Shared: true}
 }
 
-func (btrfsDriver) Probe(ctx context.Context, dir string) error {
+func (btrfsDriver) Probe(_ context.Context, scratch string) error {
 	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return &os.PathError{Op: "statfs", Path: dir, Err: err}
+	if err := unix.Statfs(scratch, &st); err != nil {
+		return &os.PathError{Op: "statfs", Path: scratch, Err: err}
 	}
 	if st.Type != unix.BTRFS_SUPER_MAGIC {
-		return hint(fmt.Errorf("%s is on no btrfs: %w", dir, ErrNotSupported),
-			"CreatePool makes a btrfs in a file")
+		return hint(fmt.Errorf("no btrfs here: %w", ErrNotSupported), "CreatePool makes a btrfs in a file")
 	}
+	return needsRoot()
+}
+
+// needsRoot: a driver must own files as others and make devices.
+func needsRoot() error {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("deleting subvolumes of %s: %w", dir, fs.ErrPermission)
+		return fmt.Errorf("keeping the trees of machines: %w", fs.ErrPermission)
 	}
 	return nil
 }
@@ -156,8 +160,7 @@ func setModTime(f *os.File, t time.Time) error {
 	if err != nil {
 		return err
 	}
-	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
-	return unix.UtimesNanoAt(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(f.Fd())), times, 0)
+	return setTimes(int(f.Fd()), unix.Timespec{Nsec: unix.UTIME_OMIT}, ts)
 }
 
 // Remove deletes the subvolumes of a tree, deepest first. Only from a read-only one
@@ -292,23 +295,4 @@ func onlySubvolume(f *os.File) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// openBeneath opens a directory below root, whatever symbolic links a machine puts
-// in the way meanwhile.
-func openBeneath(root *os.File, path string) (*os.File, error) {
-	how := unix.OpenHow{
-		Flags:   unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	for {
-		fd, err := unix.Openat2(int(root.Fd()), path, &how)
-		switch err {
-		case nil:
-			return os.NewFile(uintptr(fd), filepath.Join(root.Name(), path)), nil
-		case unix.EINTR, unix.EAGAIN: // EAGAIN: something was renamed meanwhile
-		default:
-			return nil, &os.PathError{Op: "openat2", Path: filepath.Join(root.Name(), path), Err: err}
-		}
-	}
 }

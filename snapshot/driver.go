@@ -13,7 +13,9 @@ import (
 // A tree is named by an absolute path. It is either writable or frozen. A tree is
 // placed when it is where a volume shows it, and otherwise lies in the store's
 // workshop, on the same file system, out of anyone's sight. The path is where the
-// store keeps the tree; where its files can be read is for View to say.
+// store keeps the tree; where its files can be read is for View to say. A tree is
+// placed at DIR/NAME, and the others lie below DIR/.rig, where the driver may keep what
+// it needs in a directory of its own name.
 //
 // Every method but Swap, Place and Withdraw may be interrupted at any instant by
 // the death of the process, leaving a half-made tree: Remove must then be able
@@ -21,16 +23,19 @@ import (
 // calls a driver for one tree from two goroutines or processes at once.
 //
 // Errors are what the system said, or wrap the sentinels of this package.
+//
+// A driver that is an [io.Closer] too is closed with the Store.
 type Driver interface {
 	// Name is a short word that is written into the store's record.
 	Name() string
 	// Capabilities says what the driver promises on every directory that it
 	// accepts.
 	Capabilities() Capabilities
-	// Probe reports whether the driver works in dir. It has three answers: nil
-	// for yes; an error that matches ErrNotSupported for no, and why; any other
-	// error when it could not tell.
-	Probe(ctx context.Context, dir string) error
+	// Probe reports whether the driver works on the file system of scratch, an
+	// empty directory in which it may try things and need not tidy up. It has three
+	// answers: nil for yes; an error that matches ErrNotSupported for no, and why;
+	// any other error when it could not tell.
+	Probe(ctx context.Context, scratch string) error
 
 	// Create makes an empty writable tree at path, where nothing is.
 	Create(ctx context.Context, path string) error
@@ -56,8 +61,8 @@ type Driver interface {
 	// Identity names the tree at path for as long as it exists, wherever it
 	// is moved.
 	Identity(path string) (string, error)
-	// View returns a directory where the files of a tree can be read. It is
-	// valid until release is called.
+	// View returns a directory where the files of a tree can be read, and written
+	// if the tree is writable. It is valid until release is called.
 	View(ctx context.Context, path string) (dir string, release func() error, err error)
 }
 
@@ -95,13 +100,13 @@ func (c Capabilities) missing(want Capabilities) []string {
 	return names
 }
 
-// choose returns the first driver that works in dir and promises what is
+// choose returns the first driver that works in scratch and promises what is
 // required, and the reason for the choice. The reasons against the others are in
 // the error when none does.
-func choose(ctx context.Context, dir string, drivers []Driver, require Capabilities) (Driver, string, error) {
+func choose(ctx context.Context, scratch string, drivers []Driver, require Capabilities) (Driver, string, error) {
 	var reasons []error
 	for _, d := range drivers {
-		err := d.Probe(ctx, dir)
+		err := d.Probe(ctx, scratch)
 		if missing := d.Capabilities().missing(require); err == nil && len(missing) > 0 {
 			err = fmt.Errorf("promises no %v: %w", missing, ErrNotSupported)
 		}
@@ -125,4 +130,4 @@ func because(d Driver, against []error) string {
 }
 
 // builtin are the drivers of this package, best first.
-func builtin() []Driver { return []Driver{Btrfs()} }
+func builtin() []Driver { return []Driver{Btrfs(), Overlay(), Copy()} }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -161,6 +162,20 @@ func noLeftovers(t testing.TB, s *Store) {
 			t.Errorf("left in %s: %v, %v", d, left, err)
 		}
 	}
+	if s.driver.Name() != "overlay" {
+		return
+	}
+	l := layers(s.state("overlay", "layers"))
+	used, err := l.used()
+	if err != nil {
+		t.Error(err)
+	}
+	have, _ := os.ReadDir(string(l))
+	for _, e := range have {
+		if !used[e.Name()] && e.Name() != ".empty" {
+			t.Errorf("layer %s is left", e.Name())
+		}
+	}
 }
 
 // subvolumes lists the subvolumes of the file system at dir by the program's account.
@@ -176,4 +191,33 @@ func subvolumes(t testing.TB, dir string) string {
 func readOnly(t testing.TB, path string) bool {
 	t.Helper()
 	return errors.Is(unix.Access(path, unix.W_OK), unix.EROFS)
+}
+
+// newTmpfs mounts a file system of the test's own that is fast to make durable.
+func newTmpfs(t testing.TB) string {
+	t.Helper()
+	needRoot(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		unmountBelow(t, dir)
+		nothingLeft(t, dir)
+	})
+	return dir
+}
+
+// unmountBelow unmounts what the volumes of an overlay store have mounted.
+func unmountBelow(t testing.TB, dir string) {
+	t.Helper()
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, m := range slices.Backward(mounts) {
+		if err := unix.Unmount(m.Mountpoint, 0); err != nil {
+			t.Errorf("unmount %s: %v", m.Mountpoint, err)
+		}
+	}
 }

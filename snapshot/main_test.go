@@ -30,6 +30,12 @@ func TestMain(m *testing.M) {
 		_, _ = io.Copy(os.Stdout, os.Stdin)
 	case "pool":
 		makePoolAndDie(os.Getenv("SNAPSHOT_TEST_DIR"), os.Getenv("SNAPSHOT_TEST_POINT"))
+	case "operate":
+		err := operateAndDie(os.Getenv("SNAPSHOT_TEST_DIR"), os.Getenv("SNAPSHOT_TEST_OP"), os.Getenv("SNAPSHOT_TEST_POINT"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	default:
 		fmt.Fprintln(os.Stderr, "unknown role", role)
 		os.Exit(2)

@@ -99,7 +99,7 @@ func makeImage(ctx context.Context, mkfs, path string, size int64) (err error) {
 		return err
 	}
 	err = step(ctx, "format pool", func() error {
-		cmd := exec.CommandContext(ctx, mkfs, "--quiet", "--nodiscard", "--metadata", "single", draft)
+		cmd := exec.CommandContext(ctx, mkfs, append(mkfsOptions(size), draft)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", mkfs, err, strings.TrimSpace(string(out)))
 		}
@@ -109,6 +109,17 @@ func makeImage(ctx context.Context, mkfs, path string, size int64) (err error) {
 		return err
 	}
 	return rename(ctx, draft, path, unix.RENAME_NOREPLACE)
+}
+
+// mkfsOptions: one copy of the metadata will do, in a single file. In a small pool
+// metadata and data share their space, or files would soon leave the metadata none.
+func mkfsOptions(size int64) []string {
+	const small = 4 << 30
+	options := []string{"--quiet", "--nodiscard", "--metadata", "single", "--data", "single"}
+	if size < small {
+		options = append(options, "--mixed")
+	}
+	return options
 }
 
 // OpenPool mounts the pool in the file path on the directory mountpoint, or joins

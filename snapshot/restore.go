@@ -27,10 +27,15 @@ func (v *Volume) Restore(ctx context.Context, name string) error {
 		if err := op.identify(ctx, op.work("tree")); err != nil {
 			return err
 		}
-		if there, err := present(v.Path()); err != nil {
+		if err := op.draftBase(ctx, name); err != nil {
 			return err
-		} else if !there { // somebody removed the tree: this brings it back
+		}
+		_, err := v.store.driver.Identity(v.Path())
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // somebody removed the tree: this brings it back
 			return v.store.driver.Place(ctx, op.work("tree"), v.Path())
+		case err != nil:
+			return err
 		}
 		return v.store.driver.Swap(ctx, op.work("tree"), v.Path())
 	})
@@ -45,7 +50,7 @@ func (op *operation) settleRestore(ctx context.Context) (bool, error) {
 	if err != nil || !done {
 		return false, err
 	}
-	return true, v.setBase(ctx, op.Snapshot)
+	return true, op.moveBase(ctx, v)
 }
 
 // base is the name of the snapshot that the volume's tree descends from, or empty.
@@ -58,19 +63,22 @@ func (v *Volume) base() string {
 	return name
 }
 
-func (v *Volume) setBase(ctx context.Context, name string) error {
-	if v.base() == name {
-		return nil
-	}
-	draft := v.record("base.new")
-	err := step(ctx, "write base", func() error {
-		if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return os.Symlink(name, draft)
-	})
-	if err != nil {
+// draftBase makes the new base in the workshop, since what may find no space is done
+// while the operation can still be undone.
+func (op *operation) draftBase(ctx context.Context, name string) error {
+	return step(ctx, "draft base", func() error { return os.Symlink(name, op.work("base")) })
+}
+
+// moveBase puts the new base, unless that has been done, into the volume's record.
+func (op *operation) moveBase(ctx context.Context, v *Volume) error {
+	return op.move(ctx, op.work("base"), v.record("base"))
+}
+
+// move renames a draft, if it is still there, to the place it was made for.
+func (op *operation) move(ctx context.Context, draft, path string) error {
+	there, err := present(draft)
+	if err != nil || !there {
 		return err
 	}
-	return rename(ctx, draft, v.record("base"), 0)
+	return rename(ctx, draft, path, 0)
 }

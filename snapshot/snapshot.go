@@ -85,10 +85,10 @@ func (v *Volume) snapshot(ctx context.Context, name string, md Metadata) (Snapsh
 		if err := v.store.driver.Freeze(ctx, op.work("item", "tree"), v.Path()); err != nil {
 			return err
 		}
-		if err := rename(ctx, op.work("item"), v.item(name), unix.RENAME_NOREPLACE); err != nil {
+		if err := op.draftBase(ctx, name); err != nil {
 			return err
 		}
-		return syncDir(v.record("snapshots"))
+		return rename(ctx, op.work("item"), v.item(name), unix.RENAME_NOREPLACE)
 	})
 	if err != nil {
 		return Snapshot{}, err
@@ -108,7 +108,7 @@ func (op *operation) settleSnapshot(ctx context.Context) (bool, error) {
 	if err != nil || !shown {
 		return false, err
 	}
-	return true, v.setBase(ctx, op.Snapshot)
+	return true, op.moveBase(ctx, v)
 }
 
 // item is the directory that holds a snapshot, frozen its tree.
@@ -261,10 +261,42 @@ func (v *Volume) RenameSnapshot(ctx context.Context, name, to string) error {
 			}
 			return v.lacks(to)
 		}, func(op *operation) error {
+			if err := op.draftRecords(ctx, v); err != nil {
+				return err
+			}
 			return rename(ctx, v.item(name), v.item(to), unix.RENAME_NOREPLACE)
 		})
 	}
 	return wrap(Error{Op: "rename", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
+}
+
+// draftRecords makes new records in the workshop for what names the snapshot.
+func (op *operation) draftRecords(ctx context.Context, v *Volume) error {
+	if v.base() == op.Snapshot {
+		if err := op.draftBase(ctx, op.To); err != nil {
+			return err
+		}
+	}
+	list, err := v.list()
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if s.Parent != op.Snapshot {
+			continue
+		}
+		s.Parent = op.To
+		rec := snapshotRecord{s.sequence, s.Created, s.Metadata}
+		if err := writeRecord(ctx, op.workRecord(s), rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// workRecord is the draft of a snapshot's record.
+func (op *operation) workRecord(s Snapshot) string {
+	return op.work(fmt.Sprintf("%d.json", s.sequence))
 }
 
 // settleRenameSnapshot: what names the snapshot follows its own new name.
@@ -278,17 +310,18 @@ func (op *operation) settleRenameSnapshot(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, s := range list {
-		if s.Parent != op.Snapshot {
-			continue
-		}
-		s.Parent = op.To
-		rec := snapshotRecord{s.sequence, s.Created, s.Metadata}
-		if err := replaceRecord(ctx, v.record("snapshots", s.Name, snapshotFile), rec); err != nil {
+		if err := op.move(ctx, op.workRecord(s), v.record("snapshots", s.Name, snapshotFile)); err != nil {
 			return false, err
 		}
 	}
-	if v.base() == op.Snapshot {
-		return true, v.setBase(ctx, op.To)
+	return true, op.moveBase(ctx, v)
+}
+
+// View gives a directory where a snapshot's files can be read, until release is called.
+// It is not to be written to: what then happens depends on the driver.
+func (v *Volume) View(ctx context.Context, name string) (dir string, release func() error, err error) {
+	if err = v.has(name); err == nil {
+		dir, release, err = v.store.driver.View(ctx, v.frozen(name))
 	}
-	return true, nil
+	return dir, release, wrap(Error{Op: "view", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // Names below the store's directory that are the store's own. Volume names cannot
@@ -78,18 +82,21 @@ func open(ctx context.Context, dir string, opts Options) (_ *Store, err error) {
 	if s.dir, err = realDir(dir); err != nil {
 		return nil, err
 	}
-	if err := s.identify(ctx, opts); err != nil {
+	if _, err := s.readStoreRecord(); err != nil && (opts.Existing || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, err
 	}
+	made := false
 	for _, d := range []string{"", "journal", "volumes", "work"} {
-		if err := os.Mkdir(s.state(d), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		err := os.Mkdir(s.state(d), 0o700)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
+		made = made || err == nil && d == ""
 	}
 	if s.lock, err = openLock(s.state(lockFile)); err != nil {
 		return nil, err
 	}
-	if err := s.begin(ctx, opts); err != nil {
+	if err := s.begin(ctx, opts, made); err != nil {
 		return nil, errors.Join(err, s.lock.close())
 	}
 	s.log.InfoContext(ctx, "store opened", "dir", s.dir, "driver", s.driver.Name(), "reason", s.reason)
@@ -112,33 +119,6 @@ func realDir(dir string) (string, error) {
 	return dir, err
 }
 
-// identify finds the driver before anything is written.
-func (s *Store) identify(ctx context.Context, opts Options) (err error) {
-	candidates := builtin()
-	if opts.Driver != nil {
-		candidates = []Driver{opts.Driver}
-	}
-	rec, err := s.readStoreRecord()
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && opts.Existing:
-		return fmt.Errorf("no store here: %w", ErrNotFound)
-	case errors.Is(err, fs.ErrNotExist):
-		s.driver, s.reason, err = choose(ctx, s.dir, candidates, opts.Require)
-		return err
-	case err != nil:
-		return err
-	}
-	for _, d := range candidates {
-		if d.Name() != rec.Driver {
-			continue
-		}
-		s.driver, _, err = choose(ctx, s.dir, []Driver{d}, opts.Require)
-		s.reason = d.Name() + ": the store was made with it"
-		return err
-	}
-	return fmt.Errorf("the store was made with driver %s: %w", rec.Driver, ErrNotSupported)
-}
-
 func (s *Store) readStoreRecord() (rec storeRecord, err error) {
 	if err := readRecord(s.state(storeFile), &rec); err != nil {
 		return rec, err
@@ -152,26 +132,64 @@ func (s *Store) readStoreRecord() (rec storeRecord, err error) {
 	return rec, nil
 }
 
-// begin writes the record of a new store, and sweeps and settles an old one.
-func (s *Store) begin(ctx context.Context, opts Options) (err error) {
+// begin makes a store of the directory that open prepared, or sweeps and settles the
+// one that is there.
+func (s *Store) begin(ctx context.Context, opts Options, made bool) (err error) {
 	if err := s.lock.acquire(ctx, "open"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.lock.release()) }()
 	rec, err := s.readStoreRecord()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		rec = storeRecord{formatVersion, s.driver.Name()}
-		err = replaceRecord(ctx, s.state(storeFile), rec)
-	case err == nil && rec.Driver != s.driver.Name():
-		return s.identify(ctx, opts) // somebody was faster
-	}
-	if err != nil {
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
 		return err
+	}
+	if err := s.identify(ctx, opts, rec.Driver); err != nil {
+		if fresh && made {
+			err = errors.Join(err, os.RemoveAll(s.state()))
+		}
+		return err
+	}
+	if fresh {
+		return replaceRecord(ctx, s.state(storeFile), storeRecord{formatVersion, s.driver.Name()})
 	}
 	if err := s.sweep(ctx); err != nil {
 		return err
 	}
+	return s.settleVolumes(ctx)
+}
+
+// identify finds the driver: the one the store was made with, if it was made.
+func (s *Store) identify(ctx context.Context, opts Options, name string) (err error) {
+	candidates := builtin()
+	if opts.Driver != nil {
+		candidates = []Driver{opts.Driver}
+	}
+	if name != "" {
+		candidates = slices.DeleteFunc(candidates, func(d Driver) bool { return d.Name() != name })
+		if len(candidates) == 0 {
+			return fmt.Errorf("the store was made with driver %s: %w", name, ErrNotSupported)
+		}
+	}
+	scratch := s.state("work", "probe")
+	err = os.Mkdir(scratch, 0o700)
+	switch {
+	case errors.Is(err, unix.EROFS) && name != "":
+		s.driver, s.reason = candidates[0], name+": the store, which is read-only now, was made with it"
+		return nil
+	case err != nil && !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	s.driver, s.reason, err = choose(ctx, scratch, candidates, opts.Require)
+	if err == nil && name != "" {
+		s.reason = name + ": the store was made with it"
+	}
+	return errors.Join(err, os.RemoveAll(scratch))
+}
+
+// settleVolumes makes all volumes usable. One whose tree somebody removed has to wait
+// for its restoration.
+func (s *Store) settleVolumes(ctx context.Context) error {
 	for v, err := range s.Volumes(ctx) {
 		if err == nil {
 			err = s.driver.Settle(ctx, v.Path())
@@ -185,7 +203,11 @@ func (s *Store) begin(ctx context.Context, opts Options) (err error) {
 
 // Close releases what the Store holds open. The volumes stay where they are.
 func (s *Store) Close() error {
-	return wrap(Error{Op: "close", Path: s.dir}, s.lock.close())
+	err := s.lock.close()
+	if c, ok := s.driver.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	return wrap(Error{Op: "close", Path: s.dir}, err)
 }
 
 // Dir is the store's directory, absolute and without symbolic links.

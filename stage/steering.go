@@ -42,6 +42,13 @@ type steered struct {
 	skip   map[int]string // with the reason
 }
 
+// Check reports a stage or machine in s that the plan does not have, naming the
+// nearest one. It looks at nothing but the plan.
+func (l *Lab) Check(s Steering) error {
+	_, err := l.steer(s)
+	return err
+}
+
 func (l *Lab) steer(s Steering) (steered, error) {
 	out := steered{wanted: map[int]bool{}, forced: map[int]string{}, skip: map[int]string{}}
 	for i, n := range l.graph.nodes {

@@ -22,12 +22,13 @@ type machine struct {
 }
 
 // bootScript starts nspawn in a cgroup of its own with a pure cgroup v2 view,
-// which the newest systemd insists on.
+// which the newest systemd insists on. It does without --suppress-sync, which takes
+// openat2(2) away from the machine's programs.
 const bootScript = `
 umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup &&
 echo 0 >"/sys/fs/cgroup/$2/cgroup.procs" &&
 exec systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$1" --machine="$2" \
-	--network-veth --console=pipe --suppress-sync=yes --notify-ready=yes
+	--network-veth --console=pipe --notify-ready=yes
 `
 
 // boot boots a root with systemd-nspawn in a network namespace of its own, waits

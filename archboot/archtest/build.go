@@ -40,7 +40,7 @@ func preflight() error {
 // build makes the mirror in dir/mirror.
 func build(ctx context.Context, o Options, dir string, p *progress) error {
 	// Made yesterday, the key is valid on hosts whose clock is behind.
-	key, err := pgp.New("archtest mirror", time.Now().Add(-24*time.Hour), 0)
+	key, err := pgp.New(keyName, time.Now().Add(-24*time.Hour), 0)
 	if err != nil {
 		return err
 	}

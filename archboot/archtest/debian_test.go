@@ -15,8 +15,8 @@ func TestDebianMirror(t *testing.T) {
 	t.Parallel()
 	for _, suite := range []archtest.Suite{archtest.Trixie, archtest.Bookworm, archtest.Sid} {
 		t.Run(string(suite), func(t *testing.T) {
-			need(t, "mmdebstrap", "pacman", "pacman-key", "pacstrap", "systemd-nspawn", "nsenter")
 			m := debianMirror(t, archtest.Options{Suite: suite, AddOns: []string{"nginx", "bind"}})
+			needMachines(t)
 			root := install(t, m)
 			machine := boot(t, root)
 			if state := machine.mustSh(t, "systemctl is-system-running || true"); state != "running" {
@@ -30,11 +30,20 @@ func TestDebianMirror(t *testing.T) {
 	}
 }
 
+// needMachines skips a test where pacstrap or nspawn is not at hand.
+func needMachines(t *testing.T) {
+	t.Helper()
+	need(t, "ip", "pacman", "pacman-key", "pacstrap", "systemd-nspawn", "nsenter")
+}
+
 // install makes a root with pacstrap.
 func install(t *testing.T, m *archtest.Mirror) string {
 	t.Helper()
 	h := newHost(t, m)
-	mustRun(t, "pacstrap", "-c", "-G", "-M", "-C", h.conf, h.root, "base", "openssh", "vim", "bind-tools", "rxvt-unicode-terminfo")
+	if _, err := h.run(t, "pacstrap", "-c", "-G", "-M", "-C", h.conf, h.root,
+		"base", "openssh", "vim", "bind-tools", "rxvt-unicode-terminfo"); err != nil {
+		t.Fatal(err)
+	}
 	out, err := h.pacman(t, "-Qkk")
 	if err != nil {
 		t.Errorf("the fresh root differs from its packages: %v", altered(out))

@@ -28,7 +28,8 @@
 // [Options].CacheDir. Starting it again takes milliseconds, and no network. The
 // build works in a directory of its own under a lock and renames the result into
 // place; one that is interrupted or killed leaves nothing that is used, and the
-// next one removes its remains. To get newer Debian packages, remove the mirror's
+// next one removes its remains. A mirror in the cache that has more add-ons than
+// are asked for is as good as one that has just those. To get newer Debian packages, remove the mirror's
 // directory from the cache.
 //
 // # How the packages are made

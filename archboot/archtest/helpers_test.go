@@ -5,21 +5,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/archboot/archtest"
 )
 
 // debianMirror starts a mirror of a Debian suite from the cache that RIG_CACHE
-// names, or from the default one.
+// names, or from the default one. All tests of the default suite share one build,
+// with every add-on.
 func debianMirror(t *testing.T, o archtest.Options) *archtest.Mirror {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds a distribution")
 	}
 	o.CacheDir = os.Getenv("RIG_CACHE")
+	if o.Suite == "" || o.Suite == archtest.Trixie {
+		o.AddOns = archtest.AddOns(archtest.Trixie)
+	}
 	o.Progress = func(e archtest.Event) {
 		if e.Phase != "packages" || e.Done == e.Total {
 			t.Logf("%s: %s", e.Phase, e.Message)
@@ -67,15 +74,21 @@ func mustRun(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-// host is a pacman set up to trust a mirror and to use nothing else.
+// host is a pacman set up to trust a mirror and to use nothing else: it runs in a
+// network namespace where there is nothing else, since pacman asks key servers of
+// the internet for keys that it does not know.
 type host struct {
 	dir, conf, root string
+	netns           *os.File
 }
 
 func newHost(t *testing.T, m *archtest.Mirror) host {
 	t.Helper()
+	if _, err := os.Stat("/usr/share/makepkg/util/message.sh"); err != nil {
+		t.Skip("pacman-key needs makepkg's shell library: Debian's package makepkg")
+	}
 	dir := t.TempDir()
-	h := host{dir: dir, conf: filepath.Join(dir, "pacman.conf"), root: filepath.Join(dir, "root")}
+	h := host{dir: dir, conf: filepath.Join(dir, "pacman.conf"), root: filepath.Join(dir, "root"), netns: newNetns(t)}
 	gpg := filepath.Join(dir, "gnupg")
 	for _, d := range []string{gpg, h.root, filepath.Join(h.root, "var/lib/pacman")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -85,17 +98,81 @@ func newHost(t *testing.T, m *archtest.Mirror) host {
 	mustRun(t, "pacman-key", "--gpgdir", gpg, "--init")
 	mustRun(t, "pacman-key", "--gpgdir", gpg, "--add", m.PublicKeyFile())
 	mustRun(t, "pacman-key", "--gpgdir", gpg, "--lsign-key", m.Fingerprint())
-	conf := "[options]\nArchitecture = x86_64\nGPGDir = " + gpg + "\nCacheDir = " + dir + "/pkg\n" +
-		"HookDir = " + h.root + "/usr/share/libalpm/hooks\n\n" + m.PacmanConf()
+	h.use(t, m)
+	return h
+}
+
+// use writes a pacman.conf for a mirror.
+func (h host) use(t *testing.T, m *archtest.Mirror) {
+	t.Helper()
+	url, err := m.Listen(t.Context(), "127.0.0.1:0", fmt.Sprintf("/proc/self/fd/%d", h.netns.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := "[options]\nArchitecture = x86_64\nGPGDir = " + h.dir + "/gnupg\nCacheDir = " + h.dir + "/pkg\n" +
+		"HookDir = " + h.root + "/usr/share/libalpm/hooks\n\n" + strings.ReplaceAll(m.PacmanConf(), m.URL, url)
 	if err := os.WriteFile(h.conf, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return h
+}
+
+// run runs a program in the host's network namespace.
+func (h host) run(t *testing.T, name string, args ...string) (out string, err error) {
+	t.Helper()
+	inNetns(t, h.netns, func() { out, err = run(t, name, args...) })
+	return out, err
 }
 
 // pacman runs the host's pacman on the root.
 func (h host) pacman(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	args = append([]string{"--root", h.root, "--config", h.conf, "--noconfirm"}, args...)
-	return run(t, "pacman", args...)
+	return h.run(t, "pacman", args...)
+}
+
+// newNetns makes a network namespace with nothing but loopback.
+func newNetns(t *testing.T) *os.File {
+	t.Helper()
+	var file *os.File
+	err := onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			return fmt.Errorf("ip link: %w: %s", err, out)
+		}
+		var err error
+		file, err = os.Open("/proc/thread-self/ns/net")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+// inNetns calls f on a thread that joined the namespace.
+func inNetns(t *testing.T, netns *os.File, f func()) {
+	t.Helper()
+	err := onThread(func() error {
+		if err := unix.Setns(int(netns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		f()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onThread calls f on a thread that ends with it.
+func onThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		done <- f()
+	}()
+	return <-done
 }

@@ -3,6 +3,7 @@ package archtest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,9 @@ import (
 	"github.com/prologin/rig/archboot/archtest/internal/pgp"
 )
 
+// keyName is the user name of every mirror's key.
+const keyName = "archtest mirror"
+
 // Mirror is a running mirror. Its methods may be called concurrently.
 type Mirror struct {
 	// URL is http://HOST:PORT, without a slash at the end. Repositories are at
@@ -23,11 +27,15 @@ type Mirror struct {
 	opts         Options
 	key          *pgp.Key
 	public       []byte
-	dir          string // temporary; holds the key file and the synthetic packages
+	signed       time.Time // the date of the signatures that are made at the start
+	dir          string    // temporary; holds the key file and the synthetic packages
 	repositories []string
 	site         *site
 	server       *http.Server
-	serving      sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	serving sync.WaitGroup // one for each listener
 }
 
 // Start builds the mirror if it is not in the cache, and serves it until [Mirror.Close].
@@ -35,7 +43,10 @@ type Mirror struct {
 // Building takes most of a minute for a Debian suite, needs root, the packages of
 // [DebianPackages] and a Debian archive in reach; the context cancels it. A second
 // process that wants the same mirror waits for the first. A mirror in the cache
-// needs none of that, nor privileges, beyond read access.
+// needs none of that, only to be read by the user who built it: its private key is
+// nobody else's.
+//
+// The address is taken before anything is built.
 func Start(ctx context.Context, o Options) (*Mirror, error) {
 	if err := o.Validate(); err != nil {
 		return nil, wrap("start", o.Suite, err)
@@ -44,7 +55,7 @@ func Start(ctx context.Context, o Options) (*Mirror, error) {
 	if err != nil {
 		return nil, wrap("start", o.Suite, err)
 	}
-	m := &Mirror{opts: o, site: newSite(o.Logger)}
+	m := &Mirror{opts: o, site: newSite(o.Logger), signed: time.Now()}
 	if err := m.start(ctx); err != nil {
 		return nil, wrap("start", o.Suite, errors.Join(err, m.Close()))
 	}
@@ -52,19 +63,25 @@ func Start(ctx context.Context, o Options) (*Mirror, error) {
 }
 
 func (m *Mirror) start(ctx context.Context) error {
-	p := &progress{opts: m.opts}
-	if err := m.load(ctx, p); err != nil {
-		return err
-	}
-	if err := m.addSynthetic(ctx); err != nil {
-		return err
-	}
-	m.server = &http.Server{Handler: m.site, ReadHeaderTimeout: 10 * time.Second}
-	url, err := m.listen(ctx, m.opts.Listen, m.opts.Netns)
+	// First of all, so that an address that is not to be had is known at once.
+	l, err := listen(ctx, m.opts.Listen, m.opts.Netns)
 	if err != nil {
 		return err
 	}
-	m.URL = url
+	p := &progress{opts: m.opts}
+	if err := m.load(ctx, p); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if err := m.addSynthetic(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	m.server = &http.Server{
+		Handler: m.site, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(m.opts.Logger.Handler(), slog.LevelWarn),
+	}
+	if m.URL, err = m.serve(l); err != nil {
+		return err
+	}
 	p.report(Event{Phase: "serve", Message: "serving at " + m.URL})
 	return nil
 }
@@ -76,22 +93,22 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 		return err
 	}
 	if m.opts.Suite == Synthetic {
-		if m.key, err = pgp.New("archtest mirror", time.Now().Add(-24*time.Hour), 0); err != nil {
+		if m.key, err = m.newKey(); err != nil {
 			return err
 		}
 	} else {
-		e := cacheEntry(m.opts)
-		if err := m.build(ctx, e, p); err != nil {
+		dir, err := m.build(ctx, p)
+		if err != nil {
 			return err
 		}
-		secret, err := os.ReadFile(filepath.Join(e.path(), secretFile))
+		secret, err := os.ReadFile(filepath.Join(dir, secretFile))
 		if err != nil {
 			return err
 		}
 		if m.key, err = pgp.Parse(secret); err != nil {
 			return err
 		}
-		if err := m.site.mount(filepath.Join(e.path(), wwwDir)); err != nil {
+		if err := m.site.mount(filepath.Join(dir, wwwDir)); err != nil {
 			return err
 		}
 		m.repositories = []string{"core", "extra"}
@@ -102,12 +119,22 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 	return os.WriteFile(m.PublicKeyFile(), m.public, 0o644)
 }
 
-// build makes sure that the entry is in the cache.
-func (m *Mirror) build(ctx context.Context, e entry, p *progress) error {
+// newKey makes the key of a synthetic mirror, and sets the time of its signatures.
+func (m *Mirror) newKey() (*pgp.Key, error) {
+	yesterday := time.Now().Add(-24 * time.Hour)
+	if m.opts.ExpiredKey {
+		m.signed = yesterday.Add(time.Minute)
+		return pgp.New(keyName, yesterday, time.Hour)
+	}
+	return pgp.New(keyName, yesterday, 0)
+}
+
+// build makes sure that the mirror is in the cache and returns its directory.
+func (m *Mirror) build(ctx context.Context, p *progress) (string, error) {
 	waiting := func() {
 		p.report(Event{Phase: "wait", Message: "another process builds this mirror: waiting for it"})
 	}
-	return e.ensure(ctx, waiting, func(dir string) error {
+	return cacheEntry(m.opts).ensure(ctx, waiting, func(dir string) error {
 		if err := preflight(); err != nil {
 			return err
 		}
@@ -122,7 +149,7 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 	}
 	name := m.opts.Repository
 	www := filepath.Join(m.dir, wwwDir)
-	w := &repoWriter{key: m.key, now: time.Now(), report: func(Event) {}, total: len(m.opts.Packages)}
+	w := &repoWriter{key: m.key, now: m.signed, report: func(Event) {}, total: len(m.opts.Packages)}
 	if _, err := w.write(ctx, www, name, m.opts.Packages); err != nil {
 		return err
 	}
@@ -133,26 +160,37 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 // Listen serves the mirror at a further address, such as that of a bridge that
 // came into being after the mirror. netns is as in [Options]. It returns the URL.
 func (m *Mirror) Listen(ctx context.Context, addr, netns string) (string, error) {
-	url, err := m.listen(ctx, addr, netns)
+	l, err := listen(ctx, addr, netns)
+	if err != nil {
+		return "", wrap("listen", m.opts.Suite, err)
+	}
+	url, err := m.serve(l)
 	return url, wrap("listen", m.opts.Suite, err)
 }
 
-func (m *Mirror) listen(ctx context.Context, addr, netns string) (string, error) {
-	l, err := listen(ctx, addr, netns)
-	if err != nil {
-		return "", err
+func (m *Mirror) serve(l net.Listener) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return "", errors.Join(ErrClosed, l.Close())
 	}
 	m.serving.Go(func() {
 		if err := m.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			m.opts.Logger.Error("archtest: serve", "error", err)
 		}
 	})
-	return "http://" + l.Addr().(*net.TCPAddr).String(), nil
+	return "http://" + l.Addr().String(), nil
 }
 
 // Close stops serving, breaks off the requests that are under way, and removes
-// what the mirror kept besides the cache.
+// what the mirror kept besides the cache. Closing again does nothing.
 func (m *Mirror) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
 	var faults []error
 	if m.server != nil {
 		faults = append(faults, m.server.Close())

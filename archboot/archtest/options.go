@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,12 +34,17 @@ type Options struct {
 	// Suite defaults to [Trixie].
 	Suite Suite
 	// AddOns are further packages of repository extra, by their Arch names; see
-	// [AddOns]. Each adds a second or more to the first start.
+	// [AddOns]. Each adds a second or more to the first start. The mirror may
+	// have others as well.
 	AddOns []string
 	// Packages are made when the mirror starts and served from the repository
 	// that Repository names.
 	Packages   []alpm.Package
 	Repository string // default "test"
+
+	// ExpiredKey makes the key of a synthetic mirror one that has expired since it
+	// signed the packages.
+	ExpiredKey bool
 
 	// Listen is the address to serve on; default "127.0.0.1:0", a free port.
 	Listen string
@@ -60,8 +66,16 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// AddOns lists the names that [Options] may have in AddOns.
-func AddOns() []string { return debian.AddOns() }
+// AddOns lists the names that [Options] may have in AddOns for a suite.
+func AddOns(suite Suite) []string {
+	switch suite {
+	case Synthetic:
+		return nil
+	case "":
+		suite = Trixie
+	}
+	return debian.AddOns(string(suite))
+}
 
 // Validate reports every fault of the options at once. All wrap [ErrInvalid].
 func (o Options) Validate() error {
@@ -73,11 +87,12 @@ func (o Options) Validate() error {
 		fault("suite %q: have synthetic, bookworm, trixie, sid", o.Suite)
 	}
 	for _, name := range o.AddOns {
-		if o.Suite == Synthetic {
-			fault("add-on %q: a synthetic mirror has none", name)
-		} else if !slices.Contains(AddOns(), name) {
-			fault("add-on %q: have %s", name, strings.Join(AddOns(), ", "))
+		if have := AddOns(o.Suite); !slices.Contains(have, name) {
+			fault("add-on %q: suite %s has %q", name, cmp.Or(o.Suite, Trixie), have)
 		}
+	}
+	if o.ExpiredKey && o.Suite != Synthetic {
+		fault("only a synthetic mirror can have an expired key")
 	}
 	if name := o.Repository; name == "core" || name == "extra" || strings.ContainsAny(name, "/[] \n") || strings.HasPrefix(name, ".") {
 		fault("repository name %q", name)

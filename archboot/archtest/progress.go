@@ -32,11 +32,15 @@ func (p *progress) report(e Event) {
 	}
 }
 
-// debianLine makes an event of what mmdebstrap says about itself, and leaves what
-// apt and dpkg say to the debug log.
+// debianLine makes an event of what mmdebstrap says about itself and of each
+// package that dpkg sets up, and leaves the rest to the debug log.
 func (p *progress) debianLine(line string) {
-	if text, ok := strings.CutPrefix(line, "I: "); ok && !strings.Contains(text, "--customize-hook") {
-		p.report(Event{Phase: "debian", Message: strings.TrimSuffix(text, "...")})
+	text, ok := strings.CutPrefix(line, "I: ")
+	if !ok {
+		text, ok = line, strings.HasPrefix(line, "Setting up ")
+	}
+	if ok && !strings.Contains(text, "--customize-hook") {
+		p.report(Event{Phase: "debian", Message: strings.TrimRight(text, ". ")})
 		return
 	}
 	p.opts.Logger.Debug(line, "phase", "debian")

@@ -19,6 +19,7 @@ type site struct {
 	mu       sync.Mutex
 	roots    []*os.Root
 	requests []Request
+	faults   []*injection // oldest first
 }
 
 // Request is one line of the mirror's log.
@@ -69,19 +70,23 @@ func undated(name string) string {
 
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	counted := &responseCounter{ResponseWriter: w, status: http.StatusOK}
-	s.serve(counted, r)
-	request := Request{
-		Time: time.Now(), Method: r.Method, Path: r.URL.Path, Range: r.Header.Get("Range"),
-		Status: counted.status, Bytes: counted.n, Remote: r.RemoteAddr,
-	}
-	s.mu.Lock()
-	s.requests = append(s.requests, request)
-	s.mu.Unlock()
-	s.logger.Debug("archtest: request", "method", r.Method, "path", r.URL.Path,
-		"status", counted.status, "bytes", counted.n)
+	defer func() { // also when a fault breaks the connection by a panic
+		s.log(Request{
+			Time: time.Now(), Method: r.Method, Path: r.URL.Path, Range: r.Header.Get("Range"),
+			Status: counted.status, Bytes: counted.n, Remote: r.RemoteAddr,
+		})
+	}()
+	s.faulty(r.URL.Path).ServeHTTP(counted, r)
 }
 
-func (s *site) serve(w http.ResponseWriter, r *http.Request) {
+func (s *site) log(r Request) {
+	s.mu.Lock()
+	s.requests = append(s.requests, r)
+	s.mu.Unlock()
+	s.logger.Debug("archtest: request", "method", r.Method, "path", r.Path, "status", r.Status, "bytes", r.Bytes)
+}
+
+func (s *site) serveFile(w http.ResponseWriter, r *http.Request) {
 	name := path.Clean(undated(path.Clean("/" + r.URL.Path)))
 	for _, root := range s.roots {
 		file, err := root.Open(strings.TrimPrefix(name, "/"))

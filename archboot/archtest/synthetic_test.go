@@ -2,12 +2,15 @@ package archtest_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/prologin/rig/archboot/archtest"
@@ -39,7 +42,7 @@ func greeter() []alpm.Package {
 
 func TestSynthetic(t *testing.T) {
 	t.Parallel()
-	need(t, "pacman", "pacman-key")
+	need(t, "pacman", "pacman-key", "ip")
 	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	h := newHost(t, m)
 	if out, err := h.pacman(t, "-Sy", "greeter"); err != nil {
@@ -71,18 +74,11 @@ func TestSynthetic(t *testing.T) {
 
 func TestSyntheticIsRefusedWithoutItsKey(t *testing.T) {
 	t.Parallel()
-	need(t, "pacman", "pacman-key")
+	need(t, "pacman", "pacman-key", "ip")
 	other := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	h := newHost(t, other)
-	conf, err := os.ReadFile(h.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf = []byte(strings.ReplaceAll(string(conf), other.URL, m.URL))
-	if err := os.WriteFile(h.conf, conf, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	h.use(t, m)
 	if out, err := h.pacman(t, "-Sy", "greeter"); err == nil {
 		t.Errorf("pacman took packages that an unknown key signed:\n%s", out)
 	}
@@ -154,6 +150,37 @@ func TestClose(t *testing.T) {
 	}
 	if _, err := http.Get(m.URL); err == nil {
 		t.Error("a closed mirror answers")
+	}
+	if _, err := m.Listen(t.Context(), "127.0.0.1:0", ""); !errors.Is(err, archtest.ErrClosed) {
+		t.Errorf("Listen on a closed mirror: got %v, want ErrClosed", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	need(t, "ip", "curl")
+	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic})
+	netns := newNetns(t)
+	url, err := m.Listen(t.Context(), "127.0.0.1:80", fmt.Sprintf("/proc/self/fd/%d", netns.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inNetns(t, netns, func() {
+		if out, err := exec.Command("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", url+"/test/os/x86_64/test.db").Output(); err != nil || string(out) != "200" {
+			t.Errorf("in the namespace: %q, %v", out, err)
+		}
+	})
+	if _, err := m.Listen(t.Context(), m.URL[len("http://"):], ""); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("an address in use: got %v", err)
+	}
+	if _, err := m.Listen(t.Context(), "127.0.0.1:0", "/proc/self/ns/mnt"); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("a namespace of another kind: got %v", err)
+	}
+	if _, err := m.Listen(t.Context(), "127.0.0.1:0", "/nowhere"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no namespace: got %v", err)
 	}
 }
 

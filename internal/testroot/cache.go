@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CacheDir is where everything that tests build once is kept: $RIG_CACHE, or
-// /var/cache/rig. It may not exist yet.
+// CacheDir is where everything that tests build once is kept: $RIG_CACHE if that
+// is an absolute path, else /var/cache/rig. It may not exist yet.
 func CacheDir() string {
-	if dir := os.Getenv("RIG_CACHE"); dir != "" {
-		return dir
+	if dir := os.Getenv("RIG_CACHE"); filepath.IsAbs(dir) {
+		return filepath.Clean(dir)
 	}
 	return "/var/cache/rig"
 }
@@ -32,9 +32,6 @@ func Once(ctx context.Context, dir, name string, build func(ctx context.Context,
 	final := filepath.Join(dir, name)
 	if _, err := os.Lstat(final); err == nil {
 		return final, nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
 	}
 	unlock, err := Lock(ctx, filepath.Join(dir, name+".lock"))
 	if err != nil {
@@ -56,30 +53,56 @@ func Once(ctx context.Context, dir, name string, build func(ctx context.Context,
 
 // Lock takes the exclusive flock of the file path, made if need be, and waits for
 // it until ctx ends. The kernel drops it when the process ends, however it ends.
+// Whoever holds the lock may remove the file.
 //
 // There is no event for a lock that becomes free and a blocked flock(2) cannot
 // be broken off by a context, hence the ticker.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
+		f, err := tryLock(path)
+		if err != nil {
+			return nil, err
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
+		if f != nil {
+			return func() { f.Close() }, nil
 		}
 		select {
 		case <-ctx.Done():
-			f.Close()
 			return nil, fmt.Errorf("wait for the process that holds %s: %w", path, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}
+}
+
+// tryLock returns nil and no error if another process holds the lock, or has
+// just removed the file.
+func tryLock(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if errors.Is(err, fs.ErrNotExist) { // the directory went just now
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil && isAt(f, path) {
+		return f, nil
+	}
+	f.Close()
+	if err == nil || errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+		return nil, nil
+	}
+	return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
+}
+
+// isAt tells whether f is what path names now.
+func isAt(f *os.File, path string) bool {
+	ours, err := f.Stat()
+	named, err2 := os.Stat(path)
+	return err == nil && err2 == nil && os.SameFile(ours, named)
 }

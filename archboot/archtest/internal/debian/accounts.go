@@ -107,7 +107,7 @@ func (p *partition) sysusers(a addon, layer int) (*alpm.File, error) {
 			case kind == "group":
 				lines = append(lines, fmt.Sprintf("g %s %s\n", name, f[2]))
 			default:
-				lines = append(lines, fmt.Sprintf("u %s %s:%s %q %s %s\n", name, f[2], f[3], f[4], home(f[5]), canonicalShell(f[6])))
+				lines = append(lines, fmt.Sprintf("u %s %s:%s %q %s %s\n", name, f[2], f[3], f[4], a.home(name, f[5]), canonicalShell(f[6])))
 			}
 		}
 		slices.Sort(lines)
@@ -119,8 +119,11 @@ func (p *partition) sysusers(a addon, layer int) (*alpm.File, error) {
 	return &alpm.File{Path: "usr/lib/sysusers.d/" + a.name + ".conf", Mode: 0o644, Data: []byte(text.String())}, nil
 }
 
-func home(dir string) string {
-	if dir == "" || dir == "/nonexistent" {
+func (a addon) home(name, dir string) string {
+	switch {
+	case a.homes[name] != "":
+		return a.homes[name]
+	case dir == "" || dir == "/nonexistent":
 		return "/"
 	}
 	return dir

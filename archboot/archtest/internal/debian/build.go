@@ -40,11 +40,13 @@ type Repositories struct {
 //go:embed layers.sh
 var layersScript []byte
 
-// AddOns lists the names that [Config] may have in AddOns.
-func AddOns() []string {
+// AddOns lists the names that [Config] may have in AddOns for a suite.
+func AddOns(suite string) []string {
 	var names []string
 	for _, a := range addons {
-		names = append(names, a.name)
+		if !slices.Contains(a.lacking, suite) {
+			names = append(names, a.name)
+		}
 	}
 	return names
 }
@@ -52,10 +54,7 @@ func AddOns() []string {
 // Build makes the tree and partitions it. The packages' files are read from
 // below Dir when they are written, so it must outlive them.
 func Build(ctx context.Context, cfg Config) (*Repositories, error) {
-	chosen, err := choose(cfg.AddOns)
-	if err != nil {
-		return nil, err
-	}
+	chosen := choose(cfg.AddOns)
 	if err := makeTree(ctx, cfg, chosen); err != nil {
 		return nil, err
 	}
@@ -63,7 +62,7 @@ func Build(ctx context.Context, cfg Config) (*Repositories, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the Debian tree: %w", err)
 	}
-	p := newPartition(t, cfg.Key, chosen)
+	p := newPartition(t, cfg.Key)
 	if err := p.run(chosen); err != nil {
 		return nil, fmt.Errorf("partition the Debian tree: %w", err)
 	}
@@ -76,13 +75,8 @@ func Build(ctx context.Context, cfg Config) (*Repositories, error) {
 
 // choose returns the add-ons in the order of the table, whatever that of the
 // names, so that the same set gives the same mirror.
-func choose(names []string) ([]addon, error) {
-	for _, name := range names {
-		if !slices.Contains(AddOns(), name) {
-			return nil, fmt.Errorf("no add-on %q: have %q", name, AddOns())
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(addons), func(a addon) bool { return !slices.Contains(names, a.name) }), nil
+func choose(names []string) []addon {
+	return slices.DeleteFunc(slices.Clone(addons), func(a addon) bool { return !slices.Contains(names, a.name) })
 }
 
 // writeScript puts the hook where mmdebstrap can run it.
@@ -109,4 +103,4 @@ func Version() string {
 }
 
 // converter counts the changes to the code of this package that change packages.
-const converter = 1
+const converter = 2

@@ -208,7 +208,12 @@ func TestRecipes(t *testing.T) {
 		all[name] = r
 	}
 	for _, a := range addons {
-		all[a.name] = a.recipe
+		if _, ok := all[a.name]; !ok {
+			all[a.name] = a.recipe
+		}
+		for name, r := range a.further {
+			all[name] = r
+		}
 	}
 	for name, r := range all {
 		for _, d := range r.debs {

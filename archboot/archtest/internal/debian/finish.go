@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +126,13 @@ func (d *draft) applyEdits() error {
 
 // addListed adds the links and directories that the recipe names.
 func (p *partition) addListed(d *draft, renames map[string]string) error {
+	for _, pattern := range d.expose {
+		for name := range maps.Clone(d.files) {
+			if link := "usr/bin/" + path.Base(name); matches(pattern, name) && d.files[link].Path == "" {
+				d.files[link] = alpm.File{Path: link, Mode: fs.ModeSymlink | 0o777, Target: "/" + name}
+			}
+		}
+	}
 	for name, target := range d.links {
 		d.files[name] = alpm.File{Path: name, Mode: fs.ModeSymlink | 0o777, Target: target}
 	}
@@ -260,9 +268,11 @@ func (p *partition) finish(d *draft) alpm.Package {
 
 // main is the .deb that gives the package its version.
 func (d *draft) main() deb {
-	for _, name := range d.debs {
-		if part, ok := d.parts[name]; ok {
-			return part
+	for _, pattern := range d.debs {
+		for _, name := range slices.Sorted(maps.Keys(d.parts)) {
+			if ok, _ := path.Match(pattern, name); ok {
+				return d.parts[name]
+			}
 		}
 	}
 	return d.parts[d.name]

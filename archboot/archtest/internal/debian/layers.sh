@@ -27,6 +27,10 @@ cp -a "$root/archtest/usr/share/makepkg" "$root/usr/share/"
 cp -a "$root/archtest/etc/makepkg.conf" "$root/etc/"
 rm -rf "$root/archtest"
 
+# A database cluster made here would be state, not a package.
+mkdir "$root/etc/postgresql-common"
+echo 'create_main_cluster = false' >"$root/etc/postgresql-common/createcluster.conf"
+
 record 0
 n=0
 for packages in $ARCHTEST_ADDONS; do

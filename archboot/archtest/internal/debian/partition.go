@@ -34,17 +34,34 @@ type partition struct {
 	faults  []error
 }
 
-func newPartition(t *tree, key Key, chosen []addon) *partition {
+func newPartition(t *tree, key Key) *partition {
 	p := &partition{tree: t, key: key, recipes: maps.Clone(recipes), archOf: map[string]string{}, drafts: map[string]*draft{}}
-	for _, a := range chosen {
-		p.recipes[a.name] = a.recipe
+	// All add-ons', chosen or not: a package has the same name in every mirror.
+	for _, a := range addons {
+		if len(a.recipe.debs) > 0 {
+			p.recipes[a.name] = a.recipe
+		}
+		maps.Copy(p.recipes, a.further)
 	}
-	for name, r := range p.recipes {
-		for _, d := range r.debs {
-			p.archOf[d] = name
+	for _, l := range t.layers {
+		for d := range l.debs {
+			p.archOf[d] = p.nameOf(d)
 		}
 	}
 	return p
+}
+
+// nameOf finds the Arch package of a .deb: that whose recipe names it, or else one
+// of its own name.
+func (p *partition) nameOf(deb string) string {
+	for name, r := range p.recipes {
+		for _, pattern := range r.debs {
+			if ok, _ := path.Match(pattern, deb); ok {
+				return name
+			}
+		}
+	}
+	return deb
 }
 
 // draft returns the package of that name, which exists from its first mention.
@@ -122,7 +139,7 @@ func (p *partition) place(name string, layer int, rest string) error {
 		return nil
 	}
 	d := p.owner(f.Path, owner, layer, rest)
-	if _, mine := p.archOf[owner]; owner != "" && (mine || d.name == owner) && f.ModTime.After(d.built) {
+	if owner != "" && d.name == p.arch(owner) && f.ModTime.After(d.built) {
 		d.built = f.ModTime
 	}
 	p.add(d, f)

@@ -3,7 +3,8 @@ package debian
 // recipe says how one Arch package is made of Debian ones. A .deb that no recipe
 // names becomes a package of its own name.
 type recipe struct {
-	// debs are merged; the first that is installed gives version and summary.
+	// debs are merged; the first that is installed gives version and summary. They
+	// may be patterns, for names that hold a version.
 	debs []string
 	// takes are patterns of paths that this package gets, whoever owns them.
 	takes []string
@@ -17,6 +18,8 @@ type recipe struct {
 	// edit replaces text in files of the tree: path → old, new. The old text must
 	// be there.
 	edit map[string][2]string
+	// expose are patterns of programs that get a link in usr/bin.
+	expose []string
 	// links are symbolic links to add, by path.
 	links map[string]string
 	// dirs are directories to add, by path, with mode and owner.
@@ -63,7 +66,7 @@ var plumbing = set(
 	"adduser", "apt", "base-passwd", "cdebconf", "debconf", "debconf-2.0", "debian-archive-keyring",
 	"dpkg", "init-system-helpers", "libapt-pkg6.0", "libapt-pkg7.0", "libdebconfclient0",
 	"liblocale-gettext-perl", "libtext-charwidth-perl", "libtext-wrapi18n-perl", "lsb-base",
-	"perl-base", "runit-helper", "sensible-utils", "sqv", "sysvinit-utils", "ucf", "usr-is-merged",
+	"perl-base", "postgresql", "postgresql-client-common", "postgresql-common", "runit-helper", "ssl-cert", "sensible-utils", "sqv", "sysvinit-utils", "ucf", "usr-is-merged",
 	"usrmerge", "update-inetd", "tzdata-legacy",
 )
 

@@ -1,0 +1,71 @@
+package archtest_test
+
+import (
+	"flag"
+	"strings"
+	"testing"
+
+	"github.com/prologin/rig/archboot/archtest"
+)
+
+var everySuite = flag.Bool("every-suite", false, "test the add-ons of every suite, not only of the default")
+
+func TestAddOns(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []archtest.Suite{archtest.Trixie, archtest.Bookworm, archtest.Sid} {
+		t.Run(string(suite), func(t *testing.T) {
+			if suite != archtest.Trixie && !*everySuite {
+				t.Skip("only with -every-suite")
+			}
+			testAddOns(t, suite)
+		})
+	}
+}
+
+// testAddOns installs every add-on in one machine and asks of each that it does
+// what it is for, as far as a container lets it.
+func testAddOns(t *testing.T, suite archtest.Suite) {
+	names := archtest.AddOns(suite)
+	m := debianMirror(t, archtest.Options{Suite: suite, AddOns: names})
+	needMachines(t)
+	root := install(t, m)
+	machine := boot(t, root)
+	useMirror(t, m, machine, root)
+	machine.mustSh(t, "pacman -Sy --noconfirm --noprogressbar "+strings.Join(names, " "))
+	checks := map[string]string{
+		"nginx": "systemctl start nginx && curl -sS http://127.0.0.1/",
+		"bind":  "systemctl start named && dig +short @127.0.0.1 localhost A",
+		"postgresql": `runuser -u postgres -- initdb --locale=C.UTF-8 -D /var/lib/postgres/data >/dev/null &&
+			systemctl start postgresql && psql -U postgres -c '\l'`,
+		"dhcp": `ip link add lan0 type bridge && ip address add 10.9.0.1/24 dev lan0 && ip link set lan0 up &&
+			echo 'subnet 10.9.0.0 netmask 255.255.255.0 { range 10.9.0.10 10.9.0.20; }' >>/etc/dhcpd.conf &&
+			systemctl start dhcpd4 && systemctl is-active dhcpd4`,
+		"tftp-hpa": `systemctl start tftpd.socket && echo hello >/srv/tftp/file &&
+			cd /tmp && tftp 127.0.0.1 -c get file && grep hello file`,
+		"nbd":             "printf 'allowlist = true\\n[disk]\\nexportname = /tmp/disk\\n' >>/etc/nbd-server/config && truncate -s 1M /tmp/disk && systemctl start nbd && nbd-client -l 127.0.0.1 | grep disk",
+		"ipset":           "ipset create test hash:ip && ipset add test 10.0.0.1 && ipset list test && systemctl start ipset",
+		"iptables":        "systemctl start iptables && iptables -A INPUT -j ACCEPT && iptables -S | grep -- '-A INPUT -j ACCEPT'",
+		"sqlite":          "sqlite3 :memory: 'select 42' | grep 42",
+		"conntrack-tools": "conntrack --version",
+		"nfs-utils": `echo '/srv 127.0.0.1(ro)' >>/etc/exports && systemctl start rpcbind && rpcinfo -p &&
+			systemctl cat nfs-server >/dev/null && exportfs -s`,
+		"arch-install-scripts": "pacstrap -h >/dev/null; genfstab -h >/dev/null",
+		"python":               "python -m venv /tmp/venv && /tmp/venv/bin/python -c 'import sqlite3, ssl; print(sqlite3.sqlite_version)' && /tmp/venv/bin/pip --version",
+		"rsync":                "mkdir /tmp/a && touch /tmp/a/file && rsync -a /tmp/a/ /tmp/b/ && test -f /tmp/b/file",
+	}
+	for _, name := range names {
+		script, ok := checks[name]
+		if !ok {
+			t.Errorf("%s: the test has no check of it", name)
+			continue
+		}
+		if out, err := machine.sh(t, script); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, machine.mustSh(t, "journalctl --no-pager --lines 20 --priority notice"))
+		} else {
+			t.Logf("%s: %s", name, lastLine(out))
+		}
+	}
+	upkeep(t, machine)
+}
+
+func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }

@@ -1,0 +1,97 @@
+package archboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prologin/rig/internal/intree"
+)
+
+// Install installs packages in a finished root and, as Arch knows no partial
+// upgrades, brings the others up to date. Packages that are there stay as they are.
+//
+// Of the Config count Repositories, Keys, Architecture, Source, CacheDir, Progress
+// and Logger. The machine may be running, but its services are not told. It works
+// in namespaces as [Bootstrap] does and has its errors. pacman checks everything
+// before it touches the root; when it is interrupted after that, the root is half
+// upgraded: take a snapshot first.
+func Install(ctx context.Context, root string, c Config, packages ...string) error {
+	c.Packages = packages
+	return wrap("install", root, operate(ctx, root, c, append([]string{"-Syu", "--needed", "--"}, packages...)))
+}
+
+// Upgrade brings all packages of a finished root up to date, see [Install].
+func Upgrade(ctx context.Context, root string, c Config) error {
+	return wrap("upgrade", root, operate(ctx, root, c, []string{"-Syu"}))
+}
+
+// Remove removes packages and those that only they needed, see [Install]. It
+// needs no mirror.
+func Remove(ctx context.Context, root string, c Config, packages ...string) error {
+	c.Packages = packages
+	return wrap("remove", root, operate(ctx, root, c, append([]string{"-Rs", "--"}, packages...)))
+}
+
+func operate(ctx context.Context, root string, c Config, args []string) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	b := &builder{config: c.withDefaults()}
+	if err := b.preflight(); err != nil {
+		return err
+	}
+	path, err := resolveRoot(root)
+	if err != nil {
+		return err
+	}
+	lock, err := lockRoot(path)
+	if err != nil {
+		return err
+	}
+	defer unlock(lock.dir)
+	t, err := intree.Open(path)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	if err := checkComplete(t); err != nil {
+		return err
+	}
+	// A killed process may have left its tools here.
+	if err := t.RemoveAll(toolsName); err != nil {
+		return err
+	}
+	if _, err := t.Lstat(databaseLock); err == nil {
+		return fmt.Errorf("%w: %s is there: pacman is at work in the machine, or was killed; in the latter case remove the file", ErrBusy, databaseLock)
+	}
+	err = b.transact(ctx, path, args)
+	err = errors.Join(err, t.RemoveAll(toolsName))
+	if ctx.Err() != nil { // it was killed
+		err = errors.Join(err, ignoreMissing(t.Remove(databaseLock)))
+	}
+	if b.config.CacheDir == "" {
+		err = errors.Join(err, emptyCache(t))
+	}
+	if err != nil {
+		return err
+	}
+	return stampUpdated(t)
+}
+
+// databaseLock is made by pacman, which leaves it when it is killed.
+const databaseLock = "/var/lib/pacman/db.lck"
+
+// transact runs one operation of pacman.
+func (b *builder) transact(ctx context.Context, root string, args []string) error {
+	tools, err := b.equip(ctx, root)
+	if err != nil {
+		return err
+	}
+	p, err := b.enter(root, tools)
+	if err != nil {
+		return err
+	}
+	defer p.chamber.close()
+	return p.run(ctx, args...)
+}

@@ -1,0 +1,190 @@
+package archboot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+)
+
+// toolsName is the directory in the unfinished root that a bootstrap tarball is
+// unpacked to. It is gone when the root is finished.
+const toolsName = ".archboot-tools"
+
+// unpackTools verifies the tarball and unpacks it below the root. What it holds
+// is used to run pacman, and not a single file of it stays, so that the root is
+// the same as one made by the host's pacman.
+func (b *builder) unpackTools(ctx context.Context, root string) (tools string, err error) {
+	src := b.config.Source
+	b.step("fetch " + src.Tarball)
+	f, err := fetch(ctx, src.Tarball)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b.step("verify " + src.Tarball)
+	if err := src.verify(ctx, f, b.config.Keys); err != nil {
+		return "", err
+	}
+	b.step("unpack " + src.Tarball)
+	tools = filepath.Join(root, toolsName)
+	if err := os.Mkdir(tools, 0o755); err != nil {
+		return "", err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	if err := extract(ctx, f, tools, "root."+b.config.Architecture); err != nil {
+		return "", err
+	}
+	return tools, nameServices(tools)
+}
+
+// fetch opens a file or downloads a URL into a file without a name.
+func fetch(ctx context.Context, location string) (*os.File, error) {
+	if !isURL(location) {
+		return os.Open(location)
+	}
+	body, err := get(ctx, location)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	f, err := os.CreateTemp("", "archboot-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	if _, err := io.Copy(f, body); err != nil {
+		f.Close()
+		return nil, downloadError(ctx, location, err)
+	}
+	return f, nil
+}
+
+func isURL(s string) bool {
+	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
+}
+
+func get(ctx context.Context, location string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, downloadError(ctx, location, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%w: %s: %s", ErrMirror, location, resp.Status)
+	}
+	return resp.Body, nil
+}
+
+// downloadError tells a server that went away from a truncated file and from a
+// caller who gave up.
+func downloadError(ctx context.Context, location string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: %s is shorter than the server said", ErrCorrupt, location)
+	}
+	return fmt.Errorf("%w: %w", ErrMirror, err)
+}
+
+// verify checks the tarball's checksum and signature.
+func (s Source) verify(ctx context.Context, f *os.File, keys [][]byte) error {
+	if s.SHA256 != "" {
+		h := sha256.New()
+		if _, err := io.Copy(h, readerWithContext{ctx, f}); err != nil {
+			return err
+		}
+		if got := hex.EncodeToString(h.Sum(nil)); !strings.EqualFold(got, s.SHA256) {
+			return fmt.Errorf("%w: %s has the SHA-256 sum %s, not %s", ErrCorrupt, s.Tarball, got, s.SHA256)
+		}
+	}
+	if s.Unsigned {
+		return nil
+	}
+	ring, err := readKeys(keys...)
+	if err != nil {
+		return err
+	}
+	signature, err := s.signature(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, signer, err := openpgp.VerifyDetachedSignature(ring.entities, readerWithContext{ctx, f}, strings.NewReader(signature), nil)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrSignature, s.Tarball, err)
+	}
+	by := strings.ToUpper(hex.EncodeToString(signer.PrimaryKey.Fingerprint))
+	for _, pinned := range s.Fingerprints {
+		if normalFingerprint(pinned) == by {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s is signed by %s, which is none of the pinned fingerprints", ErrSignature, s.Tarball, by)
+}
+
+// signature returns the detached signature, binary.
+func (s Source) signature(ctx context.Context) (string, error) {
+	location := s.Signature
+	if location == "" {
+		location = s.Tarball + ".sig"
+	}
+	f, err := fetch(ctx, location)
+	if err != nil {
+		return "", fmt.Errorf("%w: a signature is required: %w", ErrSignature, err)
+	}
+	defer f.Close()
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err != nil {
+		return "", err
+	}
+	data, err = dearmor(data)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	return string(data), nil
+}
+
+// normalFingerprint takes fingerprints as people write them.
+func normalFingerprint(s string) string {
+	return strings.ToUpper(strings.Join(strings.Fields(s), ""))
+}
+
+// readerWithContext stops reading when the context ends.
+type readerWithContext struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r readerWithContext) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prologin/rig/archboot/archtest"
+	"github.com/prologin/rig/archboot/archtest/alpm"
+)
+
+// TestMain lets the test binary be the program, so that it can be traced and killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_BOOTSTRAP") != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const secret = "correct-horse-battery"
+
+// fixture starts a mirror and returns a command line that makes a root from it, or
+// from another server.
+func fixture(t *testing.T, server string) (args []string, root string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("making roots needs root privileges")
+	}
+	base := alpm.Package{Name: "base", Version: "1-1", Files: []alpm.File{
+		{Path: "usr/lib/systemd/system/sshd.service", Data: []byte("[Install]\nWantedBy=multi-user.target\n"), Mode: 0o644},
+		{Path: "etc/shadow", Data: []byte("root:!:1::::::\n"), Mode: 0o600},
+	}}
+	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: []alpm.Package{base}})
+	dir := t.TempDir()
+	root = filepath.Join(dir, "root")
+	password := filepath.Join(dir, "password")
+	if err := errors.Join(os.Mkdir(root, 0o755), os.WriteFile(password, []byte(secret+"\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if server == "" {
+		server = m.Server()
+	}
+	return []string{"-mirror", server, "-repo", m.Repositories()[0], "-key", m.PublicKeyFile(), "-packages", "base",
+		"-services", "sshd.service", "-locale", "C.UTF-8", "-timezone", "UTC", root, "gw", password}, root
+}
+
+func program(t *testing.T, name string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = append(os.Environ(), "BE_BOOTSTRAP=1")
+	var out bytes.Buffer
+	cmd.Stderr, cmd.Stdout = &out, &out
+	return cmd, &out
+}
+
+// TestPasswordIsNowhere traces every program that is started, with all its
+// arguments and its whole environment.
+func TestPasswordIsNowhere(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("strace is missing: nothing to watch with")
+	}
+	args, root := fixture(t, "")
+	trace := filepath.Join(t.TempDir(), "trace")
+	args = append([]string{"-f", "-v", "-s", "65536", "-e", "trace=execve,execveat", "-o", trace, os.Args[0]}, args...)
+	cmd, out := program(t, strace, args...)
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	data, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(data, []byte(`"pacman", "--config"`)) {
+		t.Errorf("pacman is not in the trace: is anything?\n%s", data)
+	}
+	if bytes.Contains(data, []byte(secret)) {
+		t.Error("a program was started with the password")
+	}
+	if strings.Contains(out.String(), secret) {
+		t.Error("the password was printed")
+	}
+	shadow, err := os.ReadFile(filepath.Join(root, "etc/shadow"))
+	if err != nil || !bytes.HasPrefix(shadow, []byte("root:$6$")) || bytes.Contains(shadow, []byte(secret)) {
+		t.Errorf("shadow: %q, %v", shadow, err)
+	}
+}
+
+// TestInterrupted sends the program signals in the middle of its work. In every
+// case nothing stays mounted or running.
+func TestInterrupted(t *testing.T) {
+	for _, test := range []struct {
+		signal syscall.Signal
+		left   bool // the root keeps the remains until the next run
+	}{{syscall.SIGINT, false}, {syscall.SIGTERM, false}, {syscall.SIGKILL, true}} {
+		t.Run(test.signal.String(), func(t *testing.T) {
+			t.Parallel()
+			server, reached := silentServer(t)
+			args, root := fixture(t, server)
+			cmd, out := program(t, os.Args[0], args...)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-reached // pacman waits for the answer
+			if n := len(inNamespaceOf(root)); n == 0 {
+				t.Error("no program seems to be at work in the root")
+			}
+			if err := cmd.Process.Signal(test.signal); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err == nil {
+				t.Errorf("the program says it went well:\n%s", out)
+			}
+			awaitNobody(t, root)
+			entries, err := os.ReadDir(root)
+			if err != nil || test.left != (len(entries) > 0) {
+				t.Errorf("the root holds %v, %v", entries, err)
+			}
+			good, _ := fixture(t, "")
+			copy(good[len(good)-3:], []string{root})
+			if err := run(t.Context(), good, nil, out); err != nil {
+				t.Errorf("the next run: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := run(context.Background(), []string{"-h"}, nil, &out); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("got %v", err)
+	}
+	for _, want := range []string{"ROOT", "HOSTNAME", "PASSWORD_FILE", "-tarball", "Ctrl-C", "systemd-nspawn"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the help says nothing about %s", want)
+		}
+	}
+	for _, args := range [][]string{nil, {"root", "gw"}, {"-nosuch"}, {"-key", "/nonexistent", "r", "h", "p"}, {"-dns", "x", "r", "h", "p"}, {"/nonexistent", "gw", "/nonexistent"}} {
+		if err := run(context.Background(), args, nil, &out); err == nil {
+			t.Errorf("%q was accepted", args)
+		}
+	}
+}
+
+// TestWithoutPacman runs the program where neither pacman nor gpg is to be found.
+func TestWithoutPacman(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making roots needs root privileges")
+	}
+	m := archtest.NewMirror(t, archtest.Options{})
+	dir := t.TempDir()
+	bin, root, password := filepath.Join(dir, "bin"), filepath.Join(dir, "root"), filepath.Join(dir, "password")
+	err := errors.Join(os.Mkdir(bin, 0o755), os.Mkdir(root, 0o755), os.WriteFile(password, nil, 0o600))
+	for _, name := range []string{"sh", "mount", "cat"} {
+		path, lookErr := exec.LookPath(name)
+		err = errors.Join(err, lookErr, os.Symlink(path, filepath.Join(bin, name)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-mirror", m.Server(), "-key", m.PublicKeyFile(), "-packages", "base,openssh", root, "gw", password}
+	cmd, out := program(t, os.Args[0], args...)
+	cmd.Env = []string{"PATH=" + bin, "BE_BOOTSTRAP=1"}
+	if err := cmd.Run(); err == nil || !strings.Contains(out.String(), "package pacman-package-manager on Debian") {
+		t.Errorf("without a tarball: %v\n%s", err, out)
+	}
+	args = append([]string{"-tarball", m.BootstrapURL(), "-fingerprint", m.Fingerprint()}, args...)
+	cmd, out = program(t, os.Args[0], args...)
+	cmd.Env = []string{"PATH=" + bin, "BE_BOOTSTRAP=1"}
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"because this host has no pacman", "the password is empty"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not said:\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, "usr/bin/sshd")); err != nil {
+		t.Error(err)
+	}
+}

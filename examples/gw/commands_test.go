@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/archboot/archtest"
+	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/snapshot"
+)
+
+// rungw STATUS [ARGS] runs gw with the state and cache of the test and wants that
+// exit status. What it prints can be looked at with "stderr".
+func rungw(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: rungw STATUS [ARGS]")
+	}
+	err := ts.Exec("gw", gwArgs(ts, args[1:])...)
+	wantStatus(ts, err, args[0])
+}
+
+func gwArgs(ts *testscript.TestScript, args []string) []string {
+	return append([]string{"-state", ts.Getenv("STATE"), "-cache", ts.Getenv("CACHE")}, args...)
+}
+
+func wantStatus(ts *testscript.TestScript, err error, want string) {
+	got := "0"
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ProcessState.String()
+		got = strings.TrimPrefix(got, "exit status ")
+	} else if err != nil {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("gw ended with %q, want %q", got, want)
+	}
+}
+
+// signal NAME REGEXP STATUS [ARGS] runs gw, sends it the signal as a terminal
+// would once its output matches, and wants that end.
+func signal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: signal NAME REGEXP STATUS [ARGS]")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	path, err := exec.LookPath("gw")
+	ts.Check(err)
+	cmd := exec.Command(path, gwArgs(ts, args[3:])...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out := &watcher{pattern: pattern, seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-out.seen:
+		ts.Check(syscall.Kill(-cmd.Process.Pid, unix.SignalNum("SIG"+args[0])))
+		err = <-ended
+	case err = <-ended:
+		ts.Fatalf("gw ended (%v) before its output matched %s:\n%s", err, pattern, out)
+	}
+	ts.Logf("%s", out)
+	wantStatus(ts, err, args[2])
+}
+
+// watcher collects output and closes seen when it matches.
+type watcher struct {
+	mu      sync.Mutex
+	buf     bytes.Buffer
+	pattern *regexp.Regexp
+	seen    chan struct{}
+	once    sync.Once
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf.Write(p)
+	if w.pattern.Match(w.buf.Bytes()) {
+		w.once.Do(func() { close(w.seen) })
+	}
+	return len(p), nil
+}
+
+func (w *watcher) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}
+
+// inside REGEXP COMMAND runs a command in mygw, which was left running, and wants
+// its output to match.
+func inside(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: inside REGEXP COMMAND")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	h, err := nspawn.Open(ctx, nspawn.HostOptions{})
+	ts.Check(err)
+	defer h.Close()
+	m, err := h.Find(ctx, "mygw")
+	ts.Check(err)
+	output, err := m.Command(ctx, args[1], args[2:]...).CombinedOutput()
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, output)
+	}
+	if regexp.MustCompile(args[0]).Match(output) == neg {
+		ts.Fatalf("%s printed:\n%s", args[1], output)
+	}
+}
+
+// host SUBCOMMAND: "keep" remembers what the host looks like, "same" wants it to
+// look like that again.
+func host(ts *testscript.TestScript, neg bool, args []string) {
+	file := ts.MkAbs("host.before")
+	switch {
+	case !neg && len(args) == 1 && args[0] == "keep":
+		ts.Check(os.WriteFile(file, []byte(hostLook(ts)), 0o600))
+	case !neg && len(args) == 1 && args[0] == "same":
+		before, err := os.ReadFile(file)
+		ts.Check(err)
+		after := strings.Split(hostLook(ts), "\n")
+		for _, line := range after {
+			if !slices.Contains(strings.Split(string(before), "\n"), line) {
+				ts.Fatalf("left on the host: %s", line)
+			}
+		}
+		for line := range strings.SplitSeq(string(before), "\n") {
+			// Mounts of others go when they remove the directory.
+			if !slices.Contains(after, line) && !strings.HasPrefix(line, "mount ") {
+				ts.Fatalf("gone from the host: %s", line)
+			}
+		}
+	default:
+		ts.Fatalf("usage: host keep|same")
+	}
+}
+
+// await FILE waits for a file to appear.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await FILE")
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for _, err := os.Stat(args[0]); err != nil; _, err = os.Stat(args[0]) {
+		if time.Now().After(deadline) {
+			ts.Check(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// mirror ADDRESS serves the mirror there until the end of the script.
+func mirror(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: mirror ADDRESS")
+	}
+	m, err := archtest.Start(context.Background(), archtest.Options{
+		CacheDir: ts.Getenv("CACHE"), AddOns: prolo.AddOns(), Listen: args[0],
+	})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(m.Close()) })
+}
+
+// poolKey is what the pool of a script is kept under.
+type poolKey struct{}
+
+// pool make MIB makes a btrfs of that size on $WORK/small; pool grow MIB and pool
+// destroy act on it.
+func pool(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: pool make MIB | grow MIB | destroy")
+	}
+	ctx := context.Background()
+	p := ts.Value(poolKey{}).(**snapshot.Pool)
+	if args[0] == "destroy" {
+		ts.Check((*p).Destroy(ctx))
+		return
+	}
+	mib, err := strconv.ParseInt(args[1], 10, 32)
+	ts.Check(err)
+	if args[0] == "grow" {
+		ts.Check((*p).Grow(ctx, mib<<20))
+		return
+	}
+	*p, err = snapshot.CreatePool(ctx, ts.MkAbs("small.btrfs"), mib<<20, ts.MkAbs("small"))
+	ts.Check(err)
+}

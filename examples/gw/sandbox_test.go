@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/archboot/archtest"
+	"github.com/prologin/rig/examples/internal/prolo"
+)
+
+// What the process outside of the sandbox tells the one inside, by environment.
+const (
+	mirrorCache = "GW_TEST_CACHE"
+	noMirror    = "GW_TEST_NO_MIRROR"
+)
+
+// insideSandbox reports whether this is the process inside. The variable alone
+// would let a test touch the host if somebody had it set.
+func insideSandbox() bool {
+	if os.Getenv(mirrorCache) == "" {
+		return false
+	}
+	links, err := netlink.LinkList()
+	return err == nil && len(links) == 1
+}
+
+// enterSandbox builds the mirror, which needs the host's network, and runs the
+// tests in network and mount namespaces of their own. It returns the exit status.
+func enterSandbox() int {
+	cache := os.Getenv("RIG_CACHE")
+	if cache == "" {
+		cache = "/var/cache/rig"
+	}
+	env := append(os.Environ(), mirrorCache+"="+cache)
+	if err := buildMirror(cache); err != nil {
+		env = append(env, noMirror+"="+err.Error())
+	}
+	cmd := exec.Command(os.Args[0], os.Args[1:]...)
+	cmd.Env = env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func buildMirror(cache string) error {
+	mirror, err := archtest.Start(context.Background(), archtest.Options{CacheDir: cache, AddOns: prolo.AddOns()})
+	if err != nil {
+		return err
+	}
+	return mirror.Close()
+}
+
+// furnishSandbox brings loopback up and hides what the host keeps where gw would.
+func furnishSandbox() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/var/lib/machines", "/run/rig"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
+			return fmt.Errorf("hide %s: %w", dir, err)
+		}
+	}
+	return nil
+}

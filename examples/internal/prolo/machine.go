@@ -1,0 +1,63 @@
+package prolo
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/stage"
+)
+
+// machine makes an [nspawn.Machine], which lives from boot to power-off, a
+// [stage.Machine], which is booted and stopped again and again.
+type machine struct {
+	host   *nspawn.Host
+	config nspawn.Config
+}
+
+// find returns the machine if it runs, and nil if it does not.
+func (m *machine) find(ctx context.Context) (*nspawn.Machine, error) {
+	found, err := m.host.Find(ctx, m.config.Name)
+	if errors.Is(err, nspawn.ErrNotFound) {
+		return nil, nil
+	}
+	return found, err
+}
+
+func (m *machine) Start(ctx context.Context) error {
+	started, err := m.host.Start(ctx, m.config)
+	if err != nil {
+		return err
+	}
+	return started.WaitReady(ctx)
+}
+
+func (m *machine) Running(ctx context.Context) (bool, error) {
+	found, err := m.find(ctx)
+	return found != nil, err
+}
+
+func (m *machine) Exec(ctx context.Context, c stage.Command) error {
+	found, err := m.host.Find(ctx, m.config.Name)
+	if err != nil {
+		return err
+	}
+	cmd := found.Command(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Env, cmd.Dir = c.Env, c.Dir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	return cmd.Run()
+}
+
+func (m *machine) Stop(ctx context.Context) error   { return m.each(ctx, (*nspawn.Machine).Stop) }
+func (m *machine) Kill(ctx context.Context) error   { return m.each(ctx, (*nspawn.Machine).Kill) }
+func (m *machine) Freeze(ctx context.Context) error { return m.each(ctx, (*nspawn.Machine).Freeze) }
+func (m *machine) Thaw(ctx context.Context) error   { return m.each(ctx, (*nspawn.Machine).Thaw) }
+
+// each calls f if the machine runs.
+func (m *machine) each(ctx context.Context, f func(*nspawn.Machine, context.Context) error) error {
+	found, err := m.find(ctx)
+	if found == nil || err != nil {
+		return err
+	}
+	return f(found, ctx)
+}

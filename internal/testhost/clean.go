@@ -1,0 +1,19 @@
+package testhost
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// Clean stops the module's hosts, of any suite, and removes the images of all
+// hosts. Hosts of other modules that run have copies of their own.
+func Clean(ctx context.Context, cfg Config) error {
+	var err error
+	for _, suite := range suites {
+		cfg.Suite = suite
+		err = errors.Join(err, Stop(ctx, cfg))
+	}
+	return errors.Join(err, os.RemoveAll(filepath.Join(dir(), "image")))
+}

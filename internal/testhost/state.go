@@ -1,0 +1,66 @@
+package testhost
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// record is what a process that comes later has to know of the running host: its
+// PID 1, as seen from here. The start time tells it from a process that was
+// given the same PID since.
+type record struct {
+	PID     int
+	Started string
+}
+
+// record takes down which host runs.
+func (h *Host) record(leader int) error {
+	started, err := startTime(leader)
+	if err != nil {
+		return err
+	}
+	h.leader = record{leader, started}
+	text, err := json.Marshal(h.leader)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(h.path("host.json"), text, 0o644)
+}
+
+// join makes h the host that runs, or returns why there is none.
+func (h *Host) join() error {
+	text, err := os.ReadFile(h.path("host.json"))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &h.leader); err != nil {
+		return err
+	}
+	return h.inside(func() error { return nil })
+}
+
+// alive returns ErrGone if the host that h stands for has ended.
+func (h *Host) alive() error {
+	started, err := startTime(h.leader.PID)
+	if err != nil || started != h.leader.Started {
+		return ErrGone
+	}
+	return nil
+}
+
+// startTime is the 22nd field of /proc/PID/stat, proc(5). A zombie has none.
+func startTime(pid int) (string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// The second field is the program's name in brackets and may hold anything.
+	_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return "", ErrGone
+	}
+	return fields[19], nil
+}

@@ -1,0 +1,290 @@
+package nspawn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+)
+
+// CommandUnit is Command by another way: the program runs as a transient unit of
+// the machine's own service manager. It takes some ten milliseconds and needs
+// systemd and D-Bus in the machine, and in return the program has everything that
+// a service there has: system call filter, limits, an entry in the journal, a
+// parent. It is also the only way into a machine with a user namespace, which
+// Command takes there by itself.
+//
+// ExtraFiles and SysProcAttr cannot be handed over and are refused; arguments
+// and environment have to be UTF-8; Process and ProcessState stay nil. What the
+// program leaves running ends with it.
+func (m *Machine) CommandUnit(ctx context.Context, name string, args ...string) *Cmd {
+	c := m.Command(ctx, name, args...)
+	c.asUnit = true
+	return c
+}
+
+// unitRun is a command that runs as a unit.
+type unitRun struct {
+	name    string
+	bus     *bus
+	changed <-chan struct{}
+	copies  []func() error // one for each stream that is no file
+	copied  chan error
+}
+
+// execStartEx is one command of a unit, with flags.
+type execStartEx struct {
+	Path  string
+	Args  []string
+	Flags []string
+}
+
+// startUnit starts the command as a unit and waits until it was executed.
+func (c *Cmd) startUnit(l *leader) (err error) {
+	if len(c.ExtraFiles) > 0 || c.SysProcAttr != nil {
+		return fmt.Errorf("ExtraFiles and SysProcAttr of a unit: %w", ErrNotSupported)
+	}
+	r := &unitRun{name: fmt.Sprintf("rig-command-%d-%d.service", os.Getpid(), c.machine.calls.number())}
+	if r.bus, err = c.machine.bus(c.ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ignoreClosed(r.bus.Close()))
+		}
+	}()
+	if r.changed, err = r.bus.subscribe(c.ctx, unitPath(r.name)); err != nil {
+		return err
+	}
+	properties, err := c.unitProperties(l, r)
+	if err != nil {
+		return err
+	}
+	if err := r.begin(c.ctx, properties); err != nil {
+		return err
+	}
+	closeAll(c.theirs)
+	r.copied = make(chan error, len(r.copies))
+	for _, copy := range r.copies {
+		go func() { r.copied <- copy() }()
+	}
+	c.reaped = make(chan struct{})
+	c.unit = r
+	go func() {
+		defer close(c.reaped)
+		c.result = r.finish(c)
+	}()
+	return nil
+}
+
+// begin queues the unit and waits until its program runs.
+func (r *unitRun) begin(ctx context.Context, properties []unitProperty) error {
+	removed, err := r.bus.jobs(ctx)
+	if err != nil {
+		return err
+	}
+	var job dbus.ObjectPath
+	type auxiliary struct {
+		Name       string
+		Properties []unitProperty
+	}
+	if err := r.bus.manager(ctx, "StartTransientUnit", r.name, "fail", properties, []auxiliary{}).Store(&job); err != nil {
+		return err
+	}
+	result, err := awaitJob(ctx, removed, job)
+	if err != nil {
+		r.kill()
+		return err
+	}
+	if result == "done" {
+		return nil
+	}
+	w := &unitWatch{bus: r.bus, unit: r.name}
+	state, err := w.state(ctx)
+	_ = r.bus.manager(ctx, "UnrefUnit", r.name).Err
+	return errors.Join(fmt.Errorf("the unit's job ended with %q: %w", result, executionError(state.status)), err)
+}
+
+// executionError is what systemd.exec(5) says that a status means with which a
+// unit's process ends before its program runs.
+func executionError(status int32) error {
+	switch status {
+	case 200:
+		return errors.New("cannot change to the working directory")
+	case 203:
+		return errors.New("cannot execute the program")
+	case 216, 217:
+		return fmt.Errorf("user or group: %w", ErrNotFound)
+	}
+	return fmt.Errorf("status %d of systemd.exec(5)", status)
+}
+
+// unitProperties describe the command to the machine's service manager.
+func (c *Cmd) unitProperties(l *leader, r *unitRun) ([]unitProperty, error) {
+	env := c.Env
+	if env == nil {
+		env = []string{"PATH=" + defaultPath, "LANG=C.UTF-8"} // the manager adds what depends on the user
+	}
+	path := c.Path
+	if !strings.HasPrefix(path, "/") {
+		err := onOwnThread(func() (err error) {
+			if err := l.joinFiles(); err != nil {
+				return err
+			}
+			path, err = lookPath(c.Path, env)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var set []unitProperty
+	add := func(name string, value any) { set = append(set, unitProperty{name, dbus.MakeVariant(value)}) }
+	add("Description", c.String())
+	add("Type", "exec")
+	add("ExecStartEx", []execStartEx{{path, c.Args, []string{"no-env-expand"}}})
+	add("Environment", env)
+	add("User", orDefault(c.User, "root"))
+	add("WorkingDirectory", orDefault(c.Dir, "-~"))
+	add("AddRef", true)
+	add("CollectMode", "inactive-or-failed")
+	add("IgnoreSIGPIPE", false)
+	stdin, err := r.input(c)
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := r.output(c, c.Stdout)
+	if err != nil {
+		return nil, err
+	}
+	stderr := stdout
+	if !sameWriter(c.Stdout, c.Stderr) {
+		if stderr, err = r.output(c, c.Stderr); err != nil {
+			return nil, err
+		}
+	}
+	add("StandardInputFileDescriptor", dbus.UnixFD(stdin.Fd()))
+	add("StandardOutputFileDescriptor", dbus.UnixFD(stdout.Fd()))
+	add("StandardErrorFileDescriptor", dbus.UnixFD(stderr.Fd()))
+	return set, nil
+}
+
+func sameWriter(a, b io.Writer) bool {
+	defer func() { _ = recover() }() // writers of types that cannot be compared
+	return a != nil && a == b
+}
+
+// input is the file that the program reads, fed by a copy if need be.
+func (r *unitRun) input(c *Cmd) (*os.File, error) {
+	switch in := c.Stdin.(type) {
+	case nil:
+		return c.machine.host.null, nil
+	case *os.File:
+		return in, nil
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	c.theirs = append(c.theirs, read)
+	r.copies = append(r.copies, func() error {
+		_, err := io.Copy(write, c.Stdin)
+		if errors.Is(err, unix.EPIPE) {
+			err = nil // the program does not want more
+		}
+		return errors.Join(err, write.Close())
+	})
+	return read, nil
+}
+
+// output is the file that the program writes, emptied by a copy if need be.
+func (r *unitRun) output(c *Cmd, to io.Writer) (*os.File, error) {
+	switch out := to.(type) {
+	case nil:
+		return c.machine.host.null, nil
+	case *os.File:
+		return out, nil
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	c.theirs = append(c.theirs, write)
+	r.copies = append(r.copies, func() error {
+		_, err := io.Copy(to, read)
+		return errors.Join(err, read.Close())
+	})
+	return write, nil
+}
+
+// finish waits for the end of the unit and of the copying.
+func (r *unitRun) finish(c *Cmd) error {
+	defer r.bus.Close()
+	status, err := r.await(c)
+	// The unit's processes are all gone, so that outputs end by themselves; an
+	// input may not.
+	deadline := make(<-chan time.Time)
+	if c.WaitDelay > 0 {
+		deadline = time.After(c.WaitDelay)
+	}
+	for range r.copies {
+		select {
+		case copyErr := <-r.copied:
+			err = errors.Join(err, copyErr)
+		case <-deadline:
+			return errors.Join(err, errors.New("input or output is still being copied"))
+		}
+	}
+	_ = r.bus.manager(context.Background(), "UnrefUnit", r.name).Err
+	if err == nil && status != (ExitStatus{}) {
+		return c.exitError(status.Code, status.Signal)
+	}
+	return err
+}
+
+// await follows the unit to its end, which the end of the context brings about.
+func (r *unitRun) await(c *Cmd) (status ExitStatus, err error) {
+	w := &unitWatch{bus: r.bus, unit: r.name, changed: r.changed}
+	for {
+		state, err := w.state(context.Background())
+		if err != nil {
+			return status, fmt.Errorf("%w: %w", ErrNotRunning, err)
+		}
+		if state.active == "inactive" || state.active == "failed" {
+			if state.code == cldExited {
+				return ExitStatus{Code: int(state.status)}, nil
+			}
+			if c.ctx.Err() != nil {
+				return status, context.Cause(c.ctx)
+			}
+			return ExitStatus{Code: -1, Signal: unix.Signal(state.status)}, nil
+		}
+		if w.await(c.ctx) != nil && c.ctx.Err() != nil {
+			if c.Cancel != nil {
+				err = c.Cancel()
+			} else {
+				r.kill()
+			}
+			if err = errors.Join(err, w.await(context.Background())); err != nil {
+				return status, err
+			}
+		}
+	}
+}
+
+// cldExited is CLD_EXITED of waitid(2).
+const cldExited = 1
+
+// kill ends every process of the unit.
+func (r *unitRun) kill() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = r.bus.manager(ctx, "KillUnit", r.name, "all", int32(syscall.SIGKILL)).Err
+}

@@ -1,0 +1,196 @@
+package nspawn_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+// play is what the program to be killed does: start a machine, say so, and hang.
+func play(name string) error {
+	ctx := context.Background()
+	host, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: os.Getenv("NSPAWN_TEST_STATE")})
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	m, err := host.Start(ctx, nspawn.Config{Name: name, Root: os.Getenv("NSPAWN_TEST_MACHINE"), SuppressSync: true})
+	if err != nil {
+		return err
+	}
+	fmt.Println("started")
+	if err := m.WaitReady(ctx); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+// killedProgram runs the role until it has said a word, waits a while more, and
+// kills it.
+func killedProgram(t *testing.T, name, state, root, until string, later time.Duration) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "NSPAWN_TEST_ROLE="+name, "NSPAWN_TEST_STATE="+state, "NSPAWN_TEST_MACHINE="+root)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != until; {
+	}
+	time.Sleep(later)
+	cmd.Process.Kill()
+	cmd.Wait()
+}
+
+func TestFoundAfterSIGKILL(t *testing.T) {
+	t.Parallel()
+	privileged(t)
+	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
+	killedProgram(t, "orphan", state, root, "ready", 0)
+	host := openHost(t, nspawn.HostOptions{StateDir: state})
+	ctx := testContext(t)
+
+	if swept, err := host.Sweep(ctx); err != nil || len(swept) != 0 {
+		t.Errorf("Sweep of a machine that runs: %v, %v", swept, err)
+	}
+	if _, err := host.Start(ctx, nspawn.Config{Name: "orphan", Root: newRoot(t)}); !errors.Is(err, nspawn.ErrExists) {
+		t.Errorf("Start of the same name: %v", err)
+	}
+	if _, err := host.Start(ctx, nspawn.Config{Name: "other", Root: root}); !errors.Is(err, nspawn.ErrBusy) {
+		t.Errorf("Start on the same root: %v", err)
+	}
+	var found []*nspawn.Machine
+	for m, err := range host.Machines(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, m)
+	}
+	if len(found) != 1 || found[0].Name() != "orphan" || found[0].Root() != root {
+		t.Fatalf("found %v", found)
+	}
+	m := found[0]
+	if err := m.WaitReady(ctx); err != nil {
+		t.Error(err)
+	}
+	if got := shell(t, m, "echo hello"); got != "hello" {
+		t.Errorf("Command: %q", got)
+	}
+	leader := m.Leader()
+	_ = m.Command(ctx, "systemctl", "reboot").Run()
+	for m.Leader() == leader && ctx.Err() == nil {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := m.WaitReady(ctx); err != nil {
+		t.Errorf("after its reboot: %v", err)
+	}
+	if err := m.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestKilledAtAnyTime kills the program at many instants of a start. The next
+// one finds the machine running or nothing, and can start it.
+func TestKilledAtAnyTime(t *testing.T) {
+	t.Parallel()
+	privileged(t)
+	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
+	for _, later := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 64, 128} {
+		killedProgram(t, "foundling", state, root, "open", later*time.Millisecond)
+		func() {
+			host, err := nspawn.Open(testContext(t), nspawn.HostOptions{StateDir: state})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer host.Close()
+			ctx := testContext(t)
+			m, err := host.Find(ctx, "foundling")
+			if errors.Is(err, nspawn.ErrNotFound) {
+				m, err = host.Start(ctx, nspawn.Config{Name: "foundling", Root: root, SuppressSync: true})
+			}
+			if err != nil {
+				t.Errorf("after %v: %v", later*time.Millisecond, err)
+				return
+			}
+			if err := m.Kill(ctx); err != nil {
+				t.Errorf("after %v: %v", later*time.Millisecond, err)
+			}
+		}()
+	}
+	host := openHost(t, nspawn.HostOptions{StateDir: state})
+	if swept, err := host.Sweep(testContext(t)); err != nil || len(swept) != 0 {
+		t.Errorf("left in the end: %v, %v", swept, err)
+	}
+}
+
+func TestNspawnKilled(t *testing.T) {
+	t.Parallel()
+	host := openHost(t, nspawn.HostOptions{})
+	ctx := testContext(t)
+	m := boot(t, host, nspawn.Config{Name: "headless"})
+	if err := exec.Command("pkill", "-KILL", "-f", "--", "--machine=headless --dir").Run(); err != nil {
+		t.Fatal(err)
+	}
+	status, err := m.Wait(ctx)
+	if err != nil || status.Signal == 0 {
+		t.Errorf("Wait: %+v, %v", status, err)
+	}
+	again := boot(t, host, nspawn.Config{Name: "headless", Root: m.Root()})
+	shell(t, again, "true")
+	entries, err := os.ReadDir(filepath.Dir(m.Root()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Stop(ctx)
+	for _, entry := range entries {
+		if filepath.Ext(entry.Name()) == ".lck" {
+			if _, err := os.Lstat(filepath.Join(filepath.Dir(m.Root()), entry.Name())); err == nil {
+				t.Errorf("%s is left beside the root", entry.Name())
+			}
+		}
+	}
+}
+
+// TestTwoPrograms looks at one machine from a second host while the first
+// supervises it.
+func TestTwoPrograms(t *testing.T) {
+	t.Parallel()
+	state := filepath.Join(t.TempDir(), "state")
+	first := openHost(t, nspawn.HostOptions{StateDir: state})
+	ctx := testContext(t)
+	m := boot(t, first, nspawn.Config{Name: "shared"})
+	second, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	guest, err := second.Find(ctx, "shared")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if guest.Leader() != m.Leader() || shell(t, guest, "echo hi") != "hi" {
+		t.Error("not the same machine")
+	}
+	if swept, err := second.Sweep(ctx); err != nil || len(swept) != 0 {
+		t.Errorf("Sweep: %v, %v", swept, err)
+	}
+	if err := guest.Stop(ctx); err != nil {
+		t.Errorf("Stop by the second: %v", err)
+	}
+	if _, err := m.Wait(ctx); err != nil {
+		t.Errorf("Wait by the first: %v", err)
+	}
+}

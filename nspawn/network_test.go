@@ -1,0 +1,133 @@
+package nspawn_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+// netns is a network namespace that a test has to itself.
+type netns struct {
+	t    testing.TB
+	path string
+	run  chan func()
+}
+
+func newNetns(t testing.TB) *netns {
+	t.Helper()
+	privileged(t)
+	n := &netns{t: t, run: make(chan func())}
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the test
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		n.path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
+		ready <- err
+		for f := range n.run {
+			f()
+		}
+	}()
+	if err := <-ready; err != nil {
+		t.Skipf("no network namespace: %v", err)
+	}
+	t.Cleanup(func() { close(n.run) })
+	n.sh("ip link set lo up")
+	return n
+}
+
+// sh runs a script in the namespace and returns what it printed.
+func (n *netns) sh(script string) string {
+	n.t.Helper()
+	var out []byte
+	var err error
+	done := make(chan struct{})
+	n.run <- func() {
+		defer close(done)
+		out, err = exec.Command("sh", "-ec", script).CombinedOutput()
+	}
+	<-done
+	if err != nil {
+		n.t.Fatalf("%s: %v: %s", script, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	ns := newNetns(t)
+	host := openHost(t, nspawn.HostOptions{Netns: ns.path})
+	ctx := testContext(t)
+	ns.sh("ip link add br0 type bridge; ip addr add 10.9.0.1/24 dev br0; ip link set br0 up; ip link add wan0 type dummy 2>/dev/null || ip link add wan0 type veth peer name wan1; ip netns list >/dev/null")
+
+	t.Run("none", func(t *testing.T) {
+		m := boot(t, host, nspawn.Config{Name: "none"})
+		if got := shell(t, m, "ls /sys/class/net | tr '\\n' ' '; ip -o link | wc -l"); !strings.HasSuffix(got, "1") {
+			t.Errorf("interfaces: %s", got)
+		}
+		if addresses, err := m.Addresses(ctx); err != nil || len(addresses) != 0 {
+			t.Errorf("Addresses: %v, %v", addresses, err)
+		}
+	})
+	t.Run("bridge", func(t *testing.T) {
+		mac := []byte{2, 0, 0, 9, 9, 9}
+		m := boot(t, host, nspawn.Config{Name: "bridged", Network: nspawn.Network{Bridge: "br0", MAC: mac}})
+		if got := shell(t, m, "ip addr add 10.9.0.2/24 dev host0; ip link set host0 up; ip -o link show host0"); !strings.Contains(got, "02:00:00:09:09:09") {
+			t.Errorf("host0: %s", got)
+		}
+		ns.sh("ip link set vb-bridged up; bridge link | grep -q 'vb-bridged.*master br0'; ping -c1 -W5 10.9.0.2 || arping -c1 10.9.0.2")
+		want := netip.MustParseAddr("10.9.0.2")
+		if addresses, err := m.Addresses(ctx); err != nil || !slices.Contains(addresses, want) {
+			t.Errorf("Addresses: %v, %v", addresses, err)
+		}
+		if err := m.Kill(ctx); err != nil {
+			t.Error(err)
+		}
+		again := boot(t, host, nspawn.Config{Name: "bridged", Network: nspawn.Network{Bridge: "br0"}})
+		again.Stop(ctx)
+	})
+	t.Run("zone", func(t *testing.T) {
+		zone := nspawn.Network{Zone: "labzone"}
+		one := boot(t, host, nspawn.Config{Name: "one", Network: zone})
+		two := boot(t, host, nspawn.Config{Name: "two-with-quite-a-long-name.prolo", Network: zone})
+		if got := ns.sh("bridge link | grep -c 'master vz-labzone'"); got != "2" {
+			t.Errorf("%s machines on the bridge", got)
+		}
+		one.Stop(ctx)
+		ns.sh("ip link show vz-labzone")
+		two.Kill(ctx)
+		if got := ns.sh("ip -o link"); strings.Contains(got, "vz-") || strings.Contains(got, "vb-") {
+			t.Errorf("left: %s", got)
+		}
+	})
+	t.Run("veth, extra and moved", func(t *testing.T) {
+		host := openHost(t, nspawn.HostOptions{Netns: ns.path, Launcher: nspawn.LauncherDirect})
+		m := boot(t, host, nspawn.Config{Name: "pairs", Network: nspawn.Network{
+			Veth: true, Interfaces: []string{"wan0"}, Extra: []nspawn.Veth{{Host: "lan.host", Machine: "lan0"}},
+		}})
+		shell(t, m, "ip link show host0; ip link show wan0; ip link show lan0")
+		ns.sh("ip link show ve-pairs; ip link show lan.host")
+		m.Stop(ctx)
+		if got := ns.sh("ip -o link"); strings.Contains(got, "ve-pairs") || strings.Contains(got, "lan.host") {
+			t.Errorf("left: %s", got)
+		}
+	})
+	t.Run("existing namespace", func(t *testing.T) {
+		other := newNetns(t)
+		other.sh("ip link add mark0 type bridge")
+		m := boot(t, host, nspawn.Config{Name: "guest", Network: nspawn.Network{Namespace: other.path}})
+		shell(t, m, "ip link show mark0")
+	})
+	t.Run("host", func(t *testing.T) {
+		m := boot(t, host, nspawn.Config{Name: "shares", Network: nspawn.Network{Host: true}})
+		shell(t, m, "ip link show br0")
+	})
+}

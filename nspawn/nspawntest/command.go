@@ -1,0 +1,333 @@
+package nspawntest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+func testCommand(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("command")})
+	testCommandBy(t, m, true, m.Command)
+}
+
+func testCommandUnit(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("unit")})
+	testCommandBy(t, m, false, m.CommandUnit)
+	if got, err := m.CommandUnit(testContext(t), "sh", "-c", "cat /proc/self/cgroup | tail -1; grep Seccomp: /proc/self/status; echo $HOME $USER").Output(); err != nil ||
+		!strings.Contains(string(got), "/system.slice/rig-command-") || !strings.Contains(string(got), "Seccomp:\t2") || !strings.Contains(string(got), "/root root") {
+		t.Errorf("surroundings: %s, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	cmd := m.CommandUnit(ctx, "sh", "-c", "setsid -f sleep 43210; echo ready; sleep 43210")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := cmd.Wait(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait after the context: %v", err)
+	}
+	if left := processes(t, "43210"); len(left) > 0 {
+		t.Errorf("processes survive: %q", left)
+	}
+	if got := shell(t, m, "systemctl list-units --all --no-legend 'rig-command-*' | wc -l"); got != "0" {
+		t.Errorf("%s units are left", got)
+	}
+}
+
+// testUserNamespace runs commands where Command cannot join.
+func testUserNamespace(t *testing.T, s *suite) {
+	for name, users := range map[string]nspawn.Users{
+		"identity": {Mode: nspawn.UsersIdentity},
+		"range":    {Mode: nspawn.UsersRange, Base: 655360},
+	} {
+		root := filepath.Join(t.TempDir(), "root") // an overlay cannot be mapped
+		if out, err := exec.Command("cp", "-a", "--reflink=auto", s.root(t), root).CombinedOutput(); err != nil {
+			t.Fatalf("cp: %v: %s", err, out)
+		}
+		m, err := s.host.Start(testContext(t), nspawn.Config{Name: s.name("users-" + name), Root: root, SuppressSync: true, Users: users})
+		if err != nil {
+			t.Logf("%s: this host cannot: %v", name, err)
+			continue
+		}
+		if err := m.WaitReady(testContext(t)); err != nil {
+			t.Error(err)
+		}
+		out, err := m.Command(testContext(t), "sh", "-c", "id -u; cat /proc/self/uid_map; exit 3").Output()
+		var exit *nspawn.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasPrefix(string(out), "0\n") || !strings.Contains(string(out), "65536") {
+			t.Errorf("%s: %q, %v", name, out, err)
+		}
+		if err := m.Stop(testContext(t)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// testCommandBy is what Command and CommandUnit have in common. Only the former
+// tells the errno of execve.
+func testCommandBy(t *testing.T, m *nspawn.Machine, errno bool, command func(context.Context, string, ...string) *nspawn.Cmd) {
+	ctx := testContext(t)
+
+	t.Run("status", func(t *testing.T) {
+		for _, code := range []int{0, 1, 2, 127, 133, 203, 255} {
+			err := command(ctx, "sh", "-c", "echo out; echo last words >&2; exit "+itoa(code)).Run()
+			if code == 0 && err == nil {
+				continue
+			}
+			var exit *nspawn.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != code {
+				t.Errorf("exit %d: %v", code, err)
+			}
+		}
+	})
+	t.Run("signal", func(t *testing.T) {
+		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGKILL, syscall.SIGSEGV} {
+			err := command(ctx, "sh", "-c", fmt.Sprintf("kill -%d $$", signal)).Run()
+			var exit *nspawn.ExitError
+			if !errors.As(err, &exit) || exit.Signal() != signal || exit.ExitCode() != -1 {
+				t.Errorf("%v: %v", signal, err)
+			}
+		}
+	})
+	t.Run("output", func(t *testing.T) {
+		out, err := command(ctx, "sh", "-c", "echo out; echo the reason >&2; exit 4").Output()
+		var exit *nspawn.ExitError
+		if string(out) != "out\n" || !errors.As(err, &exit) || string(exit.Stderr) != "the reason\n" {
+			t.Errorf("%q, %v", out, err)
+		}
+		for _, want := range []string{m.Name(), "the reason", "exit status 4"} {
+			if err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%q is not in the error: %v", want, err)
+			}
+		}
+		both, err := command(ctx, "sh", "-c", "echo 1; echo 2 >&2; echo 3").CombinedOutput()
+		if err != nil || string(both) != "1\n2\n3\n" {
+			t.Errorf("CombinedOutput: %q, %v", both, err)
+		}
+	})
+	t.Run("arguments are not expanded", func(t *testing.T) {
+		args := []string{"$HOME", "$$", "%n", "a b", "", "\"'\\", "\n", "ü", strings.Repeat("x", 100_000)}
+		out, err := command(ctx, "printf", append([]string{"%s\\0"}, args...)...).Output()
+		if err != nil || string(out) != strings.Join(args, "\x00")+"\x00" {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		shell(t, m, "echo x >/tmp/plain; chmod 644 /tmp/plain; echo '#!/none' >/tmp/script; chmod 755 /tmp/script")
+		for name, want := range map[string]error{
+			"no-such-program": nspawn.ErrNotFound, "/no/such": unix.ENOENT, "/tmp/plain": unix.EACCES,
+			"/tmp/script": unix.ENOENT, "/etc": unix.EACCES, "": nspawn.ErrNotFound,
+		} {
+			if err := command(ctx, name).Run(); errno && !errors.Is(err, want) || !errors.As(err, new(*nspawn.Error)) {
+				t.Errorf("%q: %v, want %v", name, err, want)
+			}
+		}
+		cmd := command(ctx, "true")
+		cmd.Dir = "/no/such/directory"
+		if err := cmd.Run(); errno && !errors.Is(err, unix.ENOENT) || !errors.As(err, new(*nspawn.Error)) {
+			t.Errorf("missing directory: %v", err)
+		}
+		cmd = command(ctx, "true")
+		cmd.User = "nobody-here"
+		if err := cmd.Run(); !errors.Is(err, nspawn.ErrNotFound) {
+			t.Errorf("missing user: %v", err)
+		}
+	})
+}
+
+// testCommandSurroundings: the environment is compared as a whole, and this
+// program's own is another.
+func testCommandSurroundings(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("around")})
+	ctx := testContext(t)
+
+	if got := shell(t, m, "env | sort | grep -v ^_="); got != strings.Join([]string{
+		"HOME=/root", "LANG=C.UTF-8", "LOGNAME=root",
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PWD=/root", "SHELL=/bin/sh", "USER=root",
+	}, "\n") {
+		t.Errorf("environment:\n%s", got)
+	}
+	if got := shell(t, m, "umask"); got != "0022" {
+		t.Errorf("umask: %s", got)
+	}
+	if got := shell(t, m, "ls /proc/self/fd | wc -l"); got != "4" { // 0, 1, 2 and the directory
+		t.Errorf("descriptors: %s", shell(t, m, "ls -l /proc/self/fd"))
+	}
+	for _, ns := range []string{"mnt", "pid", "uts", "ipc", "net", "cgroup"} {
+		if got := shell(t, m, "a=$(readlink /proc/1/ns/"+ns+"); b=$(readlink /proc/self/ns/"+ns+"); test $a = $b && echo same"); got != "same" {
+			t.Errorf("namespace %s is not the machine's", ns)
+		}
+	}
+	if got := shell(t, m, "grep CapBnd /proc/1/status; grep CapEff /proc/self/status"); len(strings.Fields(got)) != 4 ||
+		strings.Fields(got)[1] != strings.Fields(got)[3] {
+		t.Errorf("capabilities: %s", got)
+	}
+	if err := m.Command(ctx, "mknod", "/tmp/kmsg", "c", "1", "11").Run(); err == nil {
+		if err := m.Command(ctx, "sh", "-c", "modprobe x || test -w /sys/power/state").Run(); err == nil {
+			t.Error("a command is stronger than the machine")
+		}
+	}
+	shell(t, m, "useradd -m -u 1234 -s /bin/bash -G tty ann 2>/dev/null || echo 'ann:x:1234:1234::/home/ann:/bin/bash' >>/etc/passwd; mkdir -p /home/ann; chown 1234:1234 /home/ann")
+	for _, user := range []string{"ann", "1234"} {
+		cmd := m.Command(ctx, "sh", "-c", "id -u; id -G; echo $HOME $USER $SHELL; pwd; grep CapEff /proc/self/status")
+		cmd.User = user
+		out, err := cmd.Output()
+		if err != nil || !strings.Contains(string(out), "1234\n1234 5\n/home/ann ann /bin/bash\n/home/ann\nCapEff:\t0000000000000000") {
+			t.Errorf("as %s: %q, %v", user, out, err)
+		}
+	}
+	cmd := m.Command(ctx, "pwd")
+	cmd.Dir, cmd.Env = "/usr", []string{"PATH=/bin"}
+	if out, err := cmd.Output(); err != nil || string(out) != "/usr\n" {
+		t.Errorf("Dir: %q, %v", out, err)
+	}
+}
+
+func testCommandPipes(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("pipes")})
+	ctx := testContext(t)
+
+	t.Run("100 MB through", func(t *testing.T) {
+		const size = 100 << 20
+		cmd := m.Command(ctx, "cat")
+		var count counter
+		cmd.Stdin, cmd.Stdout = io.LimitReader(zeros{}, size), &count
+		if err := cmd.Run(); err != nil || count != size {
+			t.Errorf("%d bytes, %v", count, err)
+		}
+	})
+	t.Run("stdin closed early", func(t *testing.T) {
+		cmd := m.Command(ctx, "head", "-c", "1")
+		cmd.Stdin = io.LimitReader(zeros{}, 10<<20)
+		if out, err := cmd.Output(); err != nil || len(out) != 1 {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+	t.Run("pipes", func(t *testing.T) {
+		cmd := m.Command(ctx, "sh", "-c", "read x; echo got $x; echo err >&2")
+		in, err1 := cmd.StdinPipe()
+		out, err2 := cmd.StdoutPipe()
+		errs, err3 := cmd.StderrPipe()
+		if err := errors.Join(err1, err2, err3, cmd.Start()); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(in, "it")
+		got, _ := io.ReadAll(out)
+		said, _ := io.ReadAll(errs)
+		if err := cmd.Wait(); err != nil || string(got) != "got it\n" || string(said) != "err\n" {
+			t.Errorf("%q, %q, %v", got, said, err)
+		}
+	})
+	t.Run("a child keeps stdout", func(t *testing.T) {
+		cmd := m.Command(ctx, "sh", "-c", "sleep 1000 & echo started")
+		var out bytes.Buffer
+		cmd.Stdout, cmd.WaitDelay = &out, 50*time.Millisecond
+		if err := cmd.Run(); out.String() != "started\n" || err == nil {
+			t.Errorf("%q, %v", out.String(), err)
+		}
+	})
+	t.Run("file and extra file", func(t *testing.T) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		cmd := m.Command(ctx, "sh", "-c", "echo three >&3")
+		cmd.ExtraFiles = []*os.File{w}
+		err = cmd.Run()
+		w.Close()
+		if got, _ := io.ReadAll(r); err != nil || string(got) != "three\n" {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+	t.Run("many at once", func(t *testing.T) {
+		var all sync.WaitGroup
+		for i := range 100 {
+			all.Go(func() {
+				out, err := m.Command(ctx, "echo", itoa(i)).Output()
+				if err != nil || string(out) != itoa(i)+"\n" {
+					t.Errorf("%d: %q, %v", i, out, err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// TestCancelKillsTree proves that nothing a command has started survives its
+// context, however it tried to get away.
+func testCancelKillsTree(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("tree")})
+	ctx, cancel := context.WithCancelCause(testContext(t))
+	cause := errors.New("changed my mind")
+	cmd := m.Command(ctx, "sh", "-c", "trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 98765' &) ; setsid -f sleep 98765; echo ready; sleep 98765")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
+		t.Fatal(err)
+	}
+	cancel(cause)
+	if err := cmd.Wait(); !errors.Is(err, cause) {
+		t.Errorf("Wait: %v", err)
+	}
+	late := testContext(t)
+	for late.Err() == nil && len(processes(t, "98765")) > 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if left := processes(t, "98765"); len(left) > 0 {
+		t.Errorf("processes survive their command's context: %q", left)
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// processes lists the command lines on the whole host that hold a word.
+func processes(t *testing.T, word string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if line, _ := os.ReadFile(file); strings.Contains(string(line), word) {
+			found = append(found, string(line))
+		}
+	}
+	return found
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }

@@ -1,0 +1,222 @@
+package nspawntest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+func testLife(t *testing.T, s *suite) {
+	ctx := testContext(t)
+	m := s.boot(t, nspawn.Config{Name: s.name("life"), Hostname: "inside", KernelCommandLine: nspawn.MaskUnits("cron.service")})
+	if got := shell(t, m, "hostname; systemctl is-system-running; systemctl is-enabled cron.service || true"); got != "inside\nrunning\nmasked-runtime" {
+		t.Errorf("inside: %q", got)
+	}
+	leader := m.Leader()
+	if err := unix.Kill(leader, 0); err != nil {
+		t.Errorf("leader %d: %v", leader, err)
+	}
+	found, err := s.host.Find(ctx, s.name("life"))
+	if err != nil || found != m {
+		t.Errorf("Find: %v, %v", found, err)
+	}
+	if err := m.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	status, err := m.Wait(ctx)
+	if err != nil || status.Code != 0 || status.Forced != "" {
+		t.Errorf("Wait: %+v, %v", status, err)
+	}
+	if err := unix.Kill(leader, 0); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("the leader lives on: %v", err)
+	}
+	if _, err := s.host.Find(ctx, s.name("life")); !errors.Is(err, nspawn.ErrNotFound) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Find of an ended machine: %v", err)
+	}
+	if err := m.Stop(ctx); err != nil {
+		t.Errorf("second Stop: %v", err)
+	}
+	if err := m.Command(ctx, "true").Run(); !errors.Is(err, nspawn.ErrNotRunning) {
+		t.Errorf("Command in an ended machine: %v", err)
+	}
+}
+
+func testStubbornMachine(t *testing.T, s *suite) {
+	m := s.start(t, nspawn.Config{
+		Name: s.name("stubborn"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1; done"},
+		Stop: nspawn.StopTimeouts{Poweroff: 100 * time.Millisecond, Terminate: 5 * time.Second},
+	})
+	if err := m.Stop(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	status, err := m.Wait(testContext(t))
+	if err != nil || status.Forced == "" {
+		t.Errorf("Wait: %+v, %v", status, err)
+	}
+}
+
+func testStopWithoutPatience(t *testing.T, s *suite) {
+	m := s.start(t, nspawn.Config{Name: s.name("patience"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM; while :; do sleep 1; done"}})
+	ctx, cancel := context.WithTimeout(testContext(t), 50*time.Millisecond)
+	defer cancel()
+	if err := m.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Stop: %v", err)
+	}
+	if status, err := m.Wait(testContext(t)); err != nil || status.Forced != "kill" {
+		t.Errorf("Wait: %+v, %v", status, err)
+	}
+}
+
+func testCommandAsPayload(t *testing.T, s *suite) {
+	m, err := s.host.Start(testContext(t), nspawn.Config{
+		Name: s.name("payload"), Root: s.root(t), Command: []string{"sh", "-c", "echo said; exit 7"}, Environment: []string{"A=b c"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := m.Wait(testContext(t))
+	if err != nil || status.Code != 7 {
+		t.Errorf("Wait: %+v, %v", status, err)
+	}
+	if console := strings.Join(m.Console(5), "\n"); console != "said" {
+		t.Errorf("console: %q", console)
+	}
+}
+
+func testFreeze(t *testing.T, s *suite) {
+	ctx := testContext(t)
+	m := s.boot(t, nspawn.Config{Name: s.name("frozen")})
+	cmd := m.Command(ctx, "sh", "-c", "while :; do echo x; sleep 0.01; done")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := m.Freeze(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stat, err := os.ReadFile("/proc/" + itoa(cmd.Process.Pid) + "/cgroup")
+	if err != nil || !strings.Contains(string(stat), "frozen") {
+		t.Errorf("the command is not in the machine's control group: %s, %v", stat, err)
+	}
+	if err := m.Command(ctx, "true").Run(); !errors.Is(err, nspawn.ErrBusy) {
+		t.Errorf("Command in a frozen machine: %v", err)
+	}
+	if err := m.Thaw(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 4096)); err != nil {
+		t.Errorf("after Thaw: %v", err)
+	}
+	if err := m.Freeze(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Stop(ctx); err != nil { // of a frozen machine
+		t.Errorf("Stop: %v", err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the command outlived its machine")
+	}
+}
+
+func testFiles(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("files"), Tmpfs: []nspawn.Tmpfs{{Target: "/mnt"}}})
+	shell(t, m, "ln -s /etc /mnt/up; ln -sf /proc/1/root/etc/hostname /mnt/out")
+	if err := m.WriteFile("/mnt/up/greeting", []byte("hello\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if got := shell(t, m, "cat /etc/greeting; stat -c %a:%u /etc/greeting"); got != "hello\n640:0" {
+		t.Errorf("in the machine: %q", got)
+	}
+	if err := m.Stop(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := m.ReadFile("/etc/greeting"); err != nil || string(data) != "hello\n" {
+		t.Errorf("after the end: %q, %v", data, err)
+	}
+	if _, err := m.ReadFile("/mnt/up/greeting"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the tmpfs outlived the machine: %v", err)
+	}
+}
+
+func testReboot(t *testing.T, s *suite) {
+	ctx := testContext(t)
+	m := s.boot(t, nspawn.Config{Name: s.name("reboots")})
+	before := shell(t, m, "cat /proc/sys/kernel/random/boot_id; touch /etc/kept; readlink /proc/1/ns/pid")
+	leader := m.Leader()
+	_ = m.Command(ctx, "systemctl", "reboot").Run() // may be killed by what it asks for
+	for m.Leader() == leader {
+		if ctx.Err() != nil {
+			t.Fatal("no reboot")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := m.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	after := shell(t, m, "cat /proc/sys/kernel/random/boot_id; ls /etc/kept >/dev/null; readlink /proc/1/ns/pid")
+	if m.Leader() == leader || before == after {
+		t.Errorf("same machine after a reboot: %s", after)
+	}
+}
+
+func testStartRefuses(t *testing.T, s *suite) {
+	ctx := testContext(t)
+	first := s.boot(t, nspawn.Config{Name: s.name("first")})
+	empty := t.TempDir()
+	for name, c := range map[string]struct {
+		config nspawn.Config
+		want   error
+		text   string
+	}{
+		"same name":    {nspawn.Config{Name: s.name("first"), Root: s.root(t)}, nspawn.ErrExists, "first"},
+		"same root":    {nspawn.Config{Name: s.name("second"), Root: first.Root()}, nspawn.ErrBusy, "first"},
+		"no directory": {nspawn.Config{Name: s.name("second"), Root: filepath.Join(empty, "none")}, nspawn.ErrInvalid, "no directory"},
+		"empty root":   {nspawn.Config{Name: s.name("second"), Root: empty}, nspawn.ErrInvalid, "no /usr"},
+		"no bridge":    {nspawn.Config{Name: s.name("second"), Root: s.root(t), Network: nspawn.Network{Bridge: "none0"}}, nspawn.ErrInvalid, "none0"},
+		"no source":    {nspawn.Config{Name: s.name("second"), Root: s.root(t), Binds: []nspawn.Bind{{Source: empty + "/none"}}}, nspawn.ErrInvalid, "none"},
+	} {
+		m, err := s.host.Start(ctx, c.config)
+		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if m != nil {
+			m.Kill(ctx)
+		}
+	}
+	if _, err := s.host.Find(ctx, s.name("second")); !errors.Is(err, nspawn.ErrNotFound) {
+		t.Errorf("something is left of a refused machine: %v", err)
+	}
+}
+
+func testStartFailureShowsConsole(t *testing.T, s *suite) {
+	root := s.root(t)
+	// Check sees an init; the kernel cannot run it.
+	for _, name := range []string{"usr/lib/systemd/systemd", "usr/sbin/init"} {
+		os.Remove(filepath.Join(root, name))
+		if err := os.WriteFile(filepath.Join(root, name), []byte("not a program"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := s.host.Start(testContext(t), nspawn.Config{Name: s.name("broken"), Root: root})
+	if err == nil {
+		err = m.WaitReady(testContext(t))
+	}
+	var failed *nspawn.Error
+	if !errors.As(err, &failed) || !strings.Contains(strings.Join(failed.Console, "\n"), "xec") {
+		t.Errorf("error: %v", err)
+	}
+}

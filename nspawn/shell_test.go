@@ -1,0 +1,241 @@
+package nspawn_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+// terminal is a terminal with someone in front of it.
+type terminal struct {
+	t            *testing.T
+	person, plug *os.File // the person's side and the program's
+	mu           sync.Mutex
+	seen         bytes.Buffer
+	before       *unix.Termios
+}
+
+func newTerminal(t *testing.T) *terminal {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	fd := int(person.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	plug, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := &terminal{t: t, person: person, plug: plug}
+	term.before = term.attributes()
+	t.Cleanup(func() { plug.Close(); person.Close() })
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := person.Read(buf)
+			term.mu.Lock()
+			term.seen.Write(buf[:n])
+			term.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return term
+}
+
+func (term *terminal) attributes() *unix.Termios {
+	attributes, err := unix.IoctlGetTermios(int(term.plug.Fd()), unix.TCGETS)
+	if err != nil {
+		term.t.Fatal(err)
+	}
+	return attributes
+}
+
+func (term *terminal) size(rows, cols uint16) {
+	if err := unix.IoctlSetWinsize(int(term.person.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols}); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+func (term *terminal) typeKeys(keys string) {
+	if _, err := term.person.WriteString(keys); err != nil {
+		term.t.Error(err)
+	}
+}
+
+// await waits until the person has seen a word that was not typed.
+func (term *terminal) await(ctx context.Context, word string) {
+	term.t.Helper()
+	for ctx.Err() == nil {
+		term.mu.Lock()
+		found := strings.Contains(term.seen.String(), word)
+		term.mu.Unlock()
+		if found {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	term.t.Fatalf("%q was not shown, but %q", word, term.seen.String())
+}
+
+func (term *terminal) restored() {
+	term.t.Helper()
+	if after := term.attributes(); *after != *term.before {
+		term.t.Errorf("the terminal is left changed: %+v, was %+v", after, term.before)
+	}
+}
+
+func TestShell(t *testing.T) {
+	t.Parallel()
+	host := openHost(t, nspawn.HostOptions{})
+	m := boot(t, host, nspawn.Config{Name: "shell"})
+
+	open := func(t *testing.T, ctx context.Context, options nspawn.ShellOptions) (*terminal, <-chan error) {
+		term := newTerminal(t)
+		term.size(37, 123)
+		options.Stdin, options.Stdout = term.plug, term.plug
+		done := make(chan error, 1)
+		go func() { done <- m.Shell(ctx, options) }()
+		return term, done
+	}
+	t.Run("exit status", func(t *testing.T) {
+		ctx := testContext(t)
+		term, done := open(t, ctx, nspawn.ShellOptions{})
+		term.typeKeys("echo on $(tty) $(stty size) as $(id -un) in $0\n")
+		term.await(ctx, "on /dev/pts/")
+		term.await(ctx, " 37 123 as root in -")
+		term.typeKeys("exit 5\n")
+		var exit *nspawn.ExitError
+		if err := <-done; !errors.As(err, &exit) || exit.ExitCode() != 5 {
+			t.Errorf("Shell: %v", err)
+		}
+		term.restored()
+	})
+	t.Run("size is followed", func(t *testing.T) {
+		ctx := testContext(t)
+		term, done := open(t, ctx, nspawn.ShellOptions{})
+		term.typeKeys("trap 'echo now $(stty size)' WINCH; echo set''up\n")
+		term.await(ctx, "setup")
+		term.size(50, 60)
+		if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
+			t.Fatal(err)
+		}
+		for !strings.Contains(term.text(), "now 50 60") && ctx.Err() == nil {
+			term.typeKeys("\n")
+			time.Sleep(5 * time.Millisecond)
+		}
+		term.typeKeys("exit\n")
+		if err := <-done; err != nil {
+			t.Errorf("Shell: %v", err)
+		}
+		term.restored()
+	})
+	t.Run("left by the escape", func(t *testing.T) {
+		ctx := testContext(t)
+		term, done := open(t, ctx, nspawn.ShellOptions{Command: []string{"sh", "-c", "trap '' HUP INT; echo re''ady; sleep 56789"}})
+		term.await(ctx, "ready")
+		term.typeKeys("\x1d\x1d\x1d")
+		if err := <-done; err != nil {
+			t.Errorf("Shell: %v", err)
+		}
+		term.restored()
+		for len(processes(t, "56789")) > 0 && ctx.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if left := processes(t, "56789"); len(left) > 0 {
+			t.Errorf("left running: %q", left)
+		}
+	})
+	t.Run("context", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(testContext(t))
+		term, done := open(t, ctx, nspawn.ShellOptions{})
+		term.typeKeys("echo re''ady\n")
+		term.await(ctx, "ready")
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Shell: %v", err)
+		}
+		term.restored()
+	})
+	t.Run("no such user", func(t *testing.T) {
+		term, done := open(t, testContext(t), nspawn.ShellOptions{User: "nobody-here"})
+		if err := <-done; !errors.Is(err, nspawn.ErrNotFound) {
+			t.Errorf("Shell: %v", err)
+		}
+		term.restored()
+	})
+	t.Run("login", func(t *testing.T) {
+		ctx := testContext(t)
+		term, done := open(t, ctx, nspawn.ShellOptions{Login: true})
+		term.await(ctx, "login:")
+		term.typeKeys("\x1d\x1d\x1d")
+		if err := <-done; err != nil {
+			t.Errorf("Shell: %v", err)
+		}
+		term.restored()
+	})
+	t.Run("not a terminal", func(t *testing.T) {
+		var out bytes.Buffer
+		err := m.Shell(testContext(t), nspawn.ShellOptions{Stdin: strings.NewReader("echo sum $((40+2)); exit 0\n"), Stdout: &out})
+		if err != nil || !strings.Contains(out.String(), "sum 42") {
+			t.Errorf("%v, %q", err, out.String())
+		}
+	})
+	t.Run("machine ends", func(t *testing.T) {
+		ctx := testContext(t)
+		other := boot(t, host, nspawn.Config{Name: "shell2"})
+		term := newTerminal(t)
+		done := make(chan error, 1)
+		go func() { done <- other.Shell(ctx, nspawn.ShellOptions{Stdin: term.plug, Stdout: term.plug}) }()
+		term.typeKeys("echo re''ady\n")
+		term.await(ctx, "ready")
+		if err := other.Kill(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err == nil {
+			t.Error("the shell of a killed machine ended well")
+		}
+		term.restored()
+	})
+}
+
+func (term *terminal) text() string {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return term.seen.String()
+}
+
+// processes lists the command lines on the whole host that hold a word.
+func processes(t *testing.T, word string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if line, _ := os.ReadFile(file); strings.Contains(string(line), word) {
+			found = append(found, string(line))
+		}
+	}
+	return found
+}

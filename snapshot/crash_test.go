@@ -1,0 +1,337 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// tortureVariable makes the tests kill at every point instead of at a sample, and
+// kill the sweep that follows as well.
+const tortureVariable = "RIG_TORTURE"
+
+// operations are what is killed and made to fail half-way, on the store that
+// furnish makes. Each runs in this process or, to be killed, in another.
+var operations = map[string]func(context.Context, *Store) error{
+	"create": func(ctx context.Context, s *Store) error {
+		_, err := s.Create(ctx, "new")
+		return err
+	},
+	"clone": func(ctx context.Context, s *Store) error {
+		_, err := s.Clone(ctx, "new", Snapshot{Volume: "gw", Name: "a"})
+		return err
+	},
+	"snapshot": onGW(func(ctx context.Context, v *Volume) error {
+		_, err := v.Snapshot(ctx, "c", Metadata{Key: "k"})
+		return err
+	}),
+	"restore":         onGW(func(ctx context.Context, v *Volume) error { return v.Restore(ctx, "a") }),
+	"rename":          onGW(func(ctx context.Context, v *Volume) error { _, err := v.Rename(ctx, "new"); return err }),
+	"delete":          onGW(func(ctx context.Context, v *Volume) error { return v.Delete(ctx) }),
+	"delete-snapshot": onGW(func(ctx context.Context, v *Volume) error { return v.DeleteSnapshot(ctx, "a") }),
+	"rename-snapshot": onGW(func(ctx context.Context, v *Volume) error { return v.RenameSnapshot(ctx, "a", "z") }),
+	"open": func(ctx context.Context, s *Store) error {
+		again, err := Open(ctx, s.Dir(), Options{Driver: s.Driver()})
+		if err == nil {
+			err = again.Close()
+		}
+		return err
+	},
+}
+
+func onGW(f func(context.Context, *Volume) error) func(context.Context, *Store) error {
+	return func(ctx context.Context, s *Store) error {
+		v, err := s.Volume("gw")
+		if err != nil {
+			return err
+		}
+		return f(ctx, v)
+	}
+}
+
+// A bench is a driver and a directory in which it works.
+type bench struct {
+	driver Driver
+	dir    string
+}
+
+// benches are all drivers, each on a file system of the test's own.
+func benches(t *testing.T) []bench {
+	return []bench{{Btrfs(), newPool(t, 512<<20).Dir()}, {Overlay(), newTmpfs(t)}, {Copy(), newTmpfs(t)}}
+}
+
+// furnish makes a store that has something of everything, from nothing.
+func furnish(t *testing.T, b bench, name string) *Store {
+	t.Helper()
+	dir := filepath.Join(b.dir, name)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, dir, Options{Driver: b.driver})
+	v := newVolume(t, s, "gw")
+	write(t, filepath.Join(v.Path(), "etc/hostname"), "1")
+	if b.driver.Name() == "btrfs" {
+		if err := createSubvolume(filepath.Join(v.Path(), "sub")); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(v.Path(), "sub/f"), "nested")
+	}
+	take(t, v, "a", Metadata{Key: "ka"})
+	write(t, filepath.Join(v.Path(), "etc/hostname"), "2")
+	take(t, v, "b", Metadata{Key: "kb"})
+	write(t, filepath.Join(v.Path(), "etc/hostname"), "3")
+	return s
+}
+
+// describe is all that a user of the store can see.
+func describe(t *testing.T, s *Store) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	for v, err := range s.Volumes(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[v.Name()] = append(tree(t, v.Path()), "base "+v.base())
+		for snap, err := range v.Snapshots(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir, release, err := s.driver.View(t.Context(), v.frozen(snap.Name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := v.Name() + "/" + snap.Name
+			all[key] = append(tree(t, dir), "key "+snap.Key, "parent "+snap.Parent)
+			if err := release(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return all
+}
+
+// outcomes is what the store looks like before and after an operation, and how many
+// points there are in it to be interrupted at.
+func outcomes(t *testing.T, b bench, op string) (before, after map[string][]string, points int) {
+	t.Helper()
+	s := furnish(t, b, op+"-undisturbed")
+	before = describe(t, s)
+	ctx := withSerialProbe(t.Context(), func() error { points++; return nil })
+	if err := operations[op](ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	return before, describe(t, s), points
+}
+
+// TestKill kills a process before and after every system call with which it changes
+// something, in every operation of every driver.
+func TestKill(t *testing.T) {
+	torture := os.Getenv(tortureVariable) != ""
+	kills := 0
+	for _, b := range benches(t) {
+		for i, op := range slices.Sorted(maps.Keys(operations)) {
+			before, after, points := outcomes(t, b, op)
+			var s *Store
+			for n := range points {
+				if !torture && n%8 != i%8 {
+					continue
+				}
+				if s == nil {
+					s = furnish(t, b, fmt.Sprintf("%s-%d", op, n))
+				}
+				killAt(t, b, s.Dir(), op, n)
+				kills++
+				for torture && rand.N(3) > 0 && killAt(t, b, s.Dir(), "open", rand.N(12)) {
+					kills++
+				}
+				if changed := whole(t, s, before, after, fmt.Sprintf("%s %s killed at point %d", b.driver.Name(), op, n)); changed {
+					s = nil
+				}
+			}
+		}
+	}
+	t.Logf("%d kills", kills)
+}
+
+// whole opens the store anew and fails unless it looks as before or as after. It
+// reports whether it must not be used again.
+func whole(t *testing.T, s *Store, before, after map[string][]string, what string) (changed bool) {
+	t.Helper()
+	again := openStore(t, s.Dir(), Options{})
+	got := describe(t, again)
+	noLeftovers(t, again)
+	switch {
+	case cmp.Equal(got, before):
+		return false
+	case cmp.Equal(got, after):
+		return true
+	}
+	t.Errorf("%s: neither the old state (-):\n%s\nnor the new:\n%s", what, cmp.Diff(before, got), cmp.Diff(after, got))
+	return true
+}
+
+// killAt runs an operation in a process that is killed at point n. It reports false
+// if the operation had no such point.
+func killAt(t *testing.T, b bench, dir, op string, n int) bool {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVariable+"=operate", "SNAPSHOT_TEST_DIR="+dir,
+		"SNAPSHOT_TEST_OP="+op, "SNAPSHOT_TEST_POINT="+strconv.Itoa(n))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return false
+	}
+	if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("%s %s: %v: %s", b.driver.Name(), op, err, out)
+	}
+	return true
+}
+
+// operateAndDie is the other side of killAt.
+func operateAndDie(dir, op, point string) error {
+	n, err := strconv.Atoi(point)
+	if err != nil {
+		return err
+	}
+	ctx := withSerialProbe(context.Background(), func() error {
+		if n == 0 {
+			die()
+		}
+		n--
+		return nil
+	})
+	if op == "open" { // whose sweep is what is to be killed
+		s, err := Open(ctx, dir, Options{})
+		if err == nil {
+			err = s.Close()
+		}
+		return err
+	}
+	s, err := Open(context.Background(), dir, Options{})
+	if err != nil {
+		return err
+	}
+	return operations[op](ctx, s)
+}
+
+// TestFault makes every one of those system calls fail in turn, as on a full file
+// system, and then it and all that follow.
+func TestFault(t *testing.T) {
+	for name, once := range map[string]bool{"once": true, "from then on": false} {
+		t.Run(name, func(t *testing.T) { testFault(t, once) })
+	}
+}
+
+func testFault(t *testing.T, once bool) {
+	for _, b := range benches(t) {
+		for _, op := range slices.Sorted(maps.Keys(operations)) {
+			before, after, points := outcomes(t, b, op)
+			var s *Store
+			for n := range points {
+				if os.Getenv(tortureVariable) == "" && n%3 != 0 {
+					continue
+				}
+				if s == nil {
+					s = furnish(t, b, fmt.Sprintf("%s-%d", op, n))
+				}
+				what := fmt.Sprintf("%s %s failed at point %d", b.driver.Name(), op, n)
+				err := operations[op](failAt(t.Context(), n, once, unix.ENOSPC), s)
+				if err != nil && !errors.Is(err, ErrNoSpace) {
+					t.Errorf("%s: %v", what, err)
+				}
+				changed := whole(t, s, before, after, what)
+				if changed && err != nil && once && !cmp.Equal(before, after) {
+					t.Errorf("%s: changed in spite of %v", what, err)
+				}
+				if changed {
+					s = nil
+				}
+			}
+		}
+	}
+}
+
+// failAt makes the n-th point fail, once or with all that follow.
+func failAt(ctx context.Context, n int, once bool, err error) context.Context {
+	return withSerialProbe(ctx, func() error {
+		n--
+		if n == -1 || n < -1 && !once {
+			return err
+		}
+		return nil
+	})
+}
+
+// withSerialProbe calls p at each point, and never twice at once.
+func withSerialProbe(ctx context.Context, p func() error) context.Context {
+	var mu sync.Mutex
+	return withProbe(ctx, func(string, bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return p()
+	})
+}
+
+// A stuckDriver can place and remove nothing while it is stuck.
+type stuckDriver struct {
+	Driver
+	stuck *bool
+}
+
+func (d stuckDriver) Remove(ctx context.Context, path string) error {
+	if there, _ := present(path); there && *d.stuck {
+		return unix.EPERM
+	}
+	return d.Driver.Remove(ctx, path)
+}
+
+func (d stuckDriver) Place(ctx context.Context, tree, path string) error {
+	if *d.stuck {
+		return unix.EPERM
+	}
+	return d.Driver.Place(ctx, tree, path)
+}
+
+// TestStuck: what could not be removed must not take with it what came to have its name.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	stuck := true
+	s := openStore(t, t.TempDir(), Options{Driver: stuckDriver{Copy(), &stuck}})
+	_, err := s.Create(t.Context(), "gw")
+	wantErr(t, err, unix.EPERM)
+	left, err := os.ReadDir(s.state("work"))
+	if err != nil || len(left) != 1 {
+		t.Fatalf("left %v, %v: nothing was stuck", left, err)
+	}
+	s.driver = placing{s.driver.(stuckDriver)}
+	v := newVolume(t, s, "gw")
+	take(t, v, "a", Metadata{})
+	want := describe(t, s)
+	stuck = false
+	again := openStore(t, s.Dir(), Options{Driver: Copy()})
+	if diff := cmp.Diff(want, describe(t, again)); diff != "" {
+		t.Error(diff)
+	}
+	noLeftovers(t, again)
+}
+
+// placing is stuck in removing only.
+type placing struct{ stuckDriver }
+
+func (d placing) Place(ctx context.Context, tree, path string) error {
+	return d.stuckDriver.Driver.Place(ctx, tree, path)
+}

@@ -1,0 +1,303 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A stack is what an overlay is mounted of: a layer to write to, none in a frozen one,
+// and those below it, topmost first. It is kept as the target of a symbolic link, which
+// is made, moved and exchanged in one step.
+type stack struct {
+	upper string
+	lower []string
+}
+
+func (s stack) String() string {
+	return strings.Join(append([]string{s.upper}, s.lower...), ":")
+}
+
+func parseStack(text string) (stack, error) {
+	names := strings.Split(text, ":")
+	if len(names) < 2 {
+		return stack{}, fmt.Errorf("stack %q: %w", text, ErrCorrupt)
+	}
+	for i, name := range names {
+		if strings.ContainsAny(name, "/,\\.") || name == "" && i > 0 {
+			return stack{}, fmt.Errorf("layer %q: %w", name, ErrCorrupt)
+		}
+	}
+	return stack{names[0], names[1:]}, nil
+}
+
+func readStack(path string) (stack, error) {
+	text, err := os.Readlink(path)
+	if err != nil {
+		return stack{}, err
+	}
+	return parseStack(text)
+}
+
+func writeStack(ctx context.Context, path string, s stack) error {
+	return step(ctx, "write stack", func() error { return os.Symlink(s.String(), path) })
+}
+
+// replaceStack writes s in place of the stack at path. The draft that a crash leaves is
+// taken over by the next call, and removed by sweep.
+func replaceStack(ctx context.Context, path string, s stack) error {
+	draft := filepath.Join(stateOf(path), "overlay", "draft")
+	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeStack(ctx, draft, s); err != nil {
+		return err
+	}
+	return rename(ctx, draft, path, 0)
+}
+
+// stateOf is the directory in which the store of a tree keeps its state.
+func stateOf(path string) string {
+	if dir, _, inside := strings.Cut(path, "/"+stateDir+"/"); inside {
+		return filepath.Join(dir, stateDir)
+	}
+	return filepath.Join(filepath.Dir(path), stateDir)
+}
+
+// stackOf is where the stack of a tree is: in the place of one that is not placed.
+func stackOf(path string) string {
+	if strings.Contains(path, "/"+stateDir+"/") {
+		return path
+	}
+	return filepath.Join(stateOf(path), "overlay", "stacks", filepath.Base(path))
+}
+
+// layers is the directory that holds the layers of a store. Each has the directories
+// "diff", with the files, and "work", which the kernel uses while it is written to.
+type layers string
+
+func layersOf(path string) layers { return layers(filepath.Join(stateOf(path), "overlay", "layers")) }
+
+func newLayer() string { return rand.Text()[:13] }
+
+func (l layers) path(name string) string { return filepath.Join(string(l), name) }
+func (l layers) diff(name string) string { return filepath.Join(string(l), name, "diff") }
+
+func (l layers) make(name string) error {
+	return errors.Join(os.MkdirAll(l.diff(name), 0o755), os.Mkdir(filepath.Join(l.path(name), "work"), 0o700))
+}
+
+// onTop makes the upper layer of a stack. The root of a tree is that of its topmost
+// layer: it takes the attributes of the one below.
+func (l layers) onTop(ctx context.Context, s stack) error {
+	return step(ctx, "make layer", func() error {
+		if err := l.make(s.upper); err != nil {
+			return err
+		}
+		below, err := os.Open(l.diff(s.lower[0]))
+		if err != nil {
+			return err
+		}
+		defer below.Close()
+		top, err := os.Open(l.diff(s.upper))
+		if err != nil {
+			return err
+		}
+		defer top.Close()
+		var st unix.Stat_t
+		if err := unix.Fstat(int(below.Fd()), &st); err != nil {
+			return err
+		}
+		return copyAttributes(int(top.Fd()), int(below.Fd()), &st, top.Name())
+	})
+}
+
+// mount mounts a stack. The kernel takes one page of options: the paths in it go by
+// way of a descriptor to be short. A frozen stack of one layer is mounted with itself
+// below, since overlayfs wants two.
+func (l layers) mount(s stack, path string) error {
+	dir, err := os.Open(string(l))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	var lower []string
+	for _, name := range s.lower {
+		lower = append(lower, filepath.Join(fdPath(dir), name, "diff"))
+	}
+	options := "redirect_dir=on,index=off,metacopy=off"
+	flags := uintptr(0)
+	if s.upper == "" {
+		empty := filepath.Join(fdPath(dir), ".empty")
+		if err := os.MkdirAll(l.path(".empty"), 0o700); err != nil {
+			return err
+		}
+		lower, flags = append(lower, empty), unix.MS_RDONLY
+	} else {
+		upper := filepath.Join(fdPath(dir), s.upper)
+		options += ",upperdir=" + upper + "/diff,workdir=" + upper + "/work"
+	}
+	options += ",lowerdir=" + strings.Join(lower, ":")
+	if err := unix.Mount("overlay", path, "overlay", flags, options); err != nil {
+		return &os.PathError{Op: "mount overlay on", Path: path, Err: err}
+	}
+	return nil
+}
+
+// view mounts a frozen stack in a directory of its own until release is called. A lock
+// on the directory tells the mount of a living process from what a killed one left.
+func (l layers) view(s stack) (dir string, release func() error, err error) {
+	views := filepath.Join(filepath.Dir(string(l)), "views")
+	if err := os.MkdirAll(views, 0o700); err != nil {
+		return "", nil, err
+	}
+	dir = filepath.Join(views, newLayer())
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	lock, err := os.Open(dir)
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_SH)
+	}
+	if err == nil {
+		err = l.mount(s, dir)
+	}
+	if err != nil {
+		return "", nil, errors.Join(err, os.Remove(dir))
+	}
+	return dir, func() error {
+		err := unix.Unmount(dir, unix.MNT_DETACH)
+		return errors.Join(err, os.Remove(dir), lock.Close())
+	}, nil
+}
+
+// collapse copies a frozen stack into a single layer.
+func (l layers) collapse(ctx context.Context, s stack) (stack, error) {
+	dir, release, err := l.view(s)
+	if err != nil {
+		return stack{}, err
+	}
+	one := newLayer()
+	err = step(ctx, "make layer", func() error { return os.Mkdir(l.path(one), 0o700) })
+	if err == nil {
+		err = copyTree(ctx, l.diff(one), dir)
+	}
+	return stack{lower: []string{one}}, errors.Join(err, release())
+}
+
+// sweep removes the layers that no stack of the store has, and the mounts of views
+// whose process is dead. Only the holder of the store's lock may call it.
+func (l layers) sweep(ctx context.Context) error {
+	if there, err := present(string(l)); err != nil || !there {
+		return err
+	}
+	used, err := l.used()
+	if err != nil {
+		return err
+	}
+	if err := l.sweepViews(ctx); err != nil {
+		return err
+	}
+	all, err := os.ReadDir(string(l))
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if used[e.Name()] || e.Name() == ".empty" && len(used) > 0 {
+			continue
+		}
+		if err := step(ctx, "remove layer", func() error { return os.RemoveAll(l.path(e.Name())) }); err != nil {
+			return err
+		}
+	}
+	draft := filepath.Join(filepath.Dir(string(l)), "draft")
+	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(used) > 0 {
+		return nil
+	}
+	return step(ctx, "remove layers", func() error { return os.RemoveAll(filepath.Dir(string(l))) })
+}
+
+// used is the set of layers that some stack of the store has.
+func (l layers) used() (map[string]bool, error) {
+	state := filepath.Dir(filepath.Dir(string(l)))
+	used := map[string]bool{}
+	for _, pattern := range []string{
+		"overlay/stacks/*", "volumes/*/snapshots/*/tree",
+		"work/*/tree", "work/*/item/tree", "work/*/record/snapshots/*/tree",
+	} {
+		found, err := filepath.Glob(filepath.Join(globEscape(state), pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range found {
+			s, err := readStack(path)
+			if err != nil {
+				return nil, err
+			}
+			used[s.upper] = true
+			for _, name := range s.lower {
+				used[name] = true
+			}
+		}
+	}
+	return used, nil
+}
+
+func (l layers) sweepViews(ctx context.Context) error {
+	views := filepath.Join(filepath.Dir(string(l)), "views")
+	left, err := os.ReadDir(views)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range left {
+		dir := filepath.Join(views, e.Name())
+		if err := detachDead(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// detachDead removes a view unless its process lives. The mount hides the directory
+// that is locked: it is looked at below the mount.
+func detachDead(ctx context.Context, dir string) error {
+	parent, err := unix.OpenTree(unix.AT_FDCWD, filepath.Dir(dir), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return &os.PathError{Op: "open tree", Path: dir, Err: err}
+	}
+	defer unix.Close(parent)
+	fd, err := unix.Openat(parent, filepath.Base(dir), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(fd)
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil // somebody reads it
+	}
+	err = step(ctx, "unmount view", func() error { return unix.Unmount(dir, unix.MNT_DETACH) })
+	if err != nil && !errors.Is(err, unix.EINVAL) {
+		return &os.PathError{Op: "unmount", Path: dir, Err: err}
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// globEscape makes a path match only itself.
+func globEscape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+}
