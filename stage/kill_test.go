@@ -121,7 +121,8 @@ func TestKilled(t *testing.T) {
 	}
 	for i := range 8 {
 		dir := filepath.Join(dir, "at-any-time-"+strconv.Itoa(i))
-		for child(t, dir, 0, time.Duration(5+rand.IntN(60))*time.Millisecond) {
+		// Longer and longer, so that a slow machine gets to the end as well.
+		for most := 20; child(t, dir, 0, time.Duration(5+rand.IntN(most))*time.Millisecond); most += most / 4 {
 			kills++
 		}
 		child(t, dir, 0, 0)
