@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,14 @@ var operations = map[string]func(context.Context, *Store) error{
 	"delete":          onGW(func(ctx context.Context, v *Volume) error { return v.Delete(ctx) }),
 	"delete-snapshot": onGW(func(ctx context.Context, v *Volume) error { return v.DeleteSnapshot(ctx, "a") }),
 	"rename-snapshot": onGW(func(ctx context.Context, v *Volume) error { return v.RenameSnapshot(ctx, "a", "z") }),
+	"import": onGW(func(ctx context.Context, v *Volume) error {
+		var stream bytes.Buffer
+		if _, err := v.Export(context.Background(), "a", &stream); err != nil {
+			return err
+		}
+		_, _, err := v.store.Import(ctx, "new", &stream, ImportOptions{})
+		return err
+	}),
 	"open": func(ctx context.Context, s *Store) error {
 		again, err := Open(ctx, s.Dir(), Options{Driver: s.Driver()})
 		if err == nil {
