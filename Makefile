@@ -1,24 +1,78 @@
-# rig: see README.md. Every target works as root or, through sudo, as a user.
+# rig: see README.md. Every target works as root and, through sudo, as a user.
 
-GO    ?= go
-SUDO  := $(if $(filter 0,$(shell id -u)),,sudo)
-# The default of the tests; a packager may point it elsewhere.
+GO   ?= go
+ARGS ?=
+
+# sudo runs what needs root; go itself stays with the user and the user's cache.
+ifneq ($(shell id -u),0)
+SUDO := sudo -E
+ROOT := -exec "$(SUDO)"
+endif
+TESTHOST := $(strip $(SUDO) $(CURDIR)/bin/testhost)
+# What the tests build once: roots, mirrors, the test host.
 export RIG_CACHE ?= /var/cache/rig
+# The packages that have tests of their own for a host with systemd.
+HOSTED := ./internal/testhost ./nspawn/... ./netsetup/...
 
 .DEFAULT_GOAL := help
 
 help: ## explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-gw: bin/gw ## boot, provision and check the gw machine; ARGS='-h' tells what else it can
-	$(SUDO) bin/gw $(ARGS)
+gw: bin/gw ## boot, provision and check the machine gw; make gw ARGS=-h tells what else it can
+	@$(SUDO) bin/gw $(ARGS)
+
+test: needs lint test-here test-host ## run every test, here and in a test host with systemd
+
+test-here: ## run the tests on this machine
+	$(GO) test -race -timeout 20m $(ROOT) ./...
+
+# The test host may have an older C library than this machine, hence no cgo, and
+# so no race detector, in it.
+test-host: bin/testhost ## run the tests that want systemd, machined and networkd
+	$(TESTHOST) build
+	$(TESTHOST) start
+	CGO_ENABLED=0 $(GO) test -timeout 20m -exec "$(TESTHOST) exec" $(HOSTED); \
+		status=$$?; $(TESTHOST) stop; exit $$status
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+torture: needs ## kill and soak tests, all of them: takes long
+	RIG_TORTURE=1 $(GO) test -timeout 60m $(ROOT) -v -run 'Kill|Crash|Torture|Soak|Escape' ./... | grep -v '^=== '
+
+BENCH = $(GO) test -run '^$$' -bench . -timeout 60m
+bench: bin/testhost ## measure beside the tools one would use instead; prints "ratio NAME OURS THEIRS THEIRS/OURS"
+	@$(GO) run ./internal/cmd/needs -bench
+	@$(TESTHOST) build && $(TESTHOST) start
+	@{ CGO_ENABLED=0 $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; $(TESTHOST) stop; \
+	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./examples/gw; } | grep -E '^(ratio|figure|slope|FAIL|---|panic)'
+
+fuzz: ## each fuzzer for FUZZTIME (10s)
+	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
+			echo "== $$n in $$(dirname $$f)"; \
+			$(GO) test -run '^$$' -fuzz "^$$n\$$" -fuzztime $(or $(FUZZTIME),10s) ./$$(dirname $$f) || exit 1; \
+		done; done
+
+needs: ## install the system packages that the tests need
+	@$(GO) run ./internal/cmd/needs 
 
 bin/gw: FORCE
 	@$(GO) build -trimpath -o $@ ./examples/gw
 
-clean: ## remove the lab that `make gw` made, and what was built here
-	@if [ -x bin/gw ]; then $(SUDO) bin/gw -clean; fi
+bin/testhost: FORCE
+	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./internal/testhost/cmd/testhost
+
+clean: ## remove the lab that make gw made
+	@if [ -x bin/gw ]; then $(SUDO) bin/gw -clean $(ARGS); fi
+
+distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
+	@if [ -x bin/testhost ]; then $(TESTHOST) clean; fi
+	$(SUDO) rm -rf "$(RIG_CACHE)"
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help gw clean
+.PHONY: FORCE help gw test test-here test-host lint torture bench fuzz needs clean distclean

@@ -48,7 +48,6 @@ func compare(b *testing.B, name string, ours, theirs func(dir string)) {
 type byHand struct {
 	b          *testing.B
 	conf       string
-	arguments  []string
 	hostCached bool
 }
 
@@ -110,8 +109,7 @@ func BenchmarkBootstrap(b *testing.B) {
 	}, hand.bootstrap)
 }
 
-// BenchmarkBootstrapWarm compares with pacstrap without a cache on the host, which
-// is what the documented script does each time.
+// BenchmarkBootstrapWarm compares with pacstrap -c: both have all packages.
 func BenchmarkBootstrapWarm(b *testing.B) {
 	needRoot(b)
 	m := archtest.NewMirror(b, archtest.Options{})

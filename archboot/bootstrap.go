@@ -14,7 +14,7 @@ import (
 )
 
 // Bootstrap makes a bootable Arch Linux root in the directory root, which must
-// exist and be empty, from packages that the host's pacman fetches.
+// exist and be empty, from packages that pacman fetches, see [Source].
 //
 // It needs root privileges and a few programs, see the package documentation,
 // and blocks until the root is finished. Two processes may work on different
@@ -92,8 +92,8 @@ func (b *builder) preflight() error {
 			b.config.MachineRepositories = list
 		}
 	}
-	if b.verifies() && b.config.Keys == nil && (b.method == MethodTarball || !haveHostKeyring()) {
-		return fmt.Errorf("%w: Keys is nil and there is no pacman keyring in %s to use: give the keys to trust", ErrInvalid, hostKeyring)
+	if b.verifies() && len(b.config.Keys) == 0 && (b.method == MethodTarball || !haveHostKeyring()) {
+		return fmt.Errorf("%w: there are no Keys, and no pacman keyring in %s to use: give the keys to trust", ErrInvalid, hostKeyring)
 	}
 	return nil
 }
@@ -183,14 +183,14 @@ func (b *builder) equip(ctx context.Context, root string) (tools string, err err
 
 // populate does all that needs programs to run in the root.
 func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tree) error {
-	p, err := b.enter(ctx, root, tools)
+	p, err := b.enter(root, tools)
 	if err != nil {
 		return err
 	}
 	ch := p.chamber
 	defer ch.close()
 	b.step("install packages")
-	if err := p.run(ctx, append([]string{"-Sy", "--"}, b.config.Packages...)...); err != nil {
+	if err := p.install(ctx, b.config.Packages); err != nil {
 		return wrap("install packages", root, err)
 	}
 	b.step("generate locale " + b.config.Locale + " and the machine's pacman keyring")
@@ -202,8 +202,8 @@ func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tr
 }
 
 // enter makes a chamber for the root and a pacman that is ready to run in it.
-func (b *builder) enter(ctx context.Context, root, tools string) (*pacman, error) {
-	ch, err := enter(ctx, root, b.config.Hostname)
+func (b *builder) enter(root, tools string) (*pacman, error) {
+	ch, err := enter(root, b.config.Hostname, b.config.CacheDir)
 	if err != nil {
 		return nil, err
 	}

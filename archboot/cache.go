@@ -64,7 +64,7 @@ func (c Cache) base(ctx context.Context, config Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close()
+	defer unlock(lock)
 	if complete(root) { // somebody else built it while we waited
 		return root, nil
 	}

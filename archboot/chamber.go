@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/prologin/rig/internal/intree"
 	"golang.org/x/sys/unix"
@@ -33,14 +34,15 @@ type chamber struct {
 	initPipe io.Closer
 }
 
-// enter makes a chamber for root. The caller closes it.
-func enter(ctx context.Context, root, hostname string) (*chamber, error) {
+// enter makes a chamber for root. The caller closes it. The package cache may be
+// empty.
+func enter(root, hostname, cache string) (*chamber, error) {
 	if err := needPrograms("sh", "mount", "cat"); err != nil {
 		return nil, err
 	}
 	c := &chamber{root: root, jobs: make(chan func()), ended: make(chan struct{})}
 	ready := make(chan error)
-	go c.own(ctx, hostname, ready)
+	go c.own(hostname, cache, ready)
 	if err := <-ready; err != nil {
 		<-c.ended
 		return nil, fmt.Errorf("make private namespaces: %w", err)
@@ -52,7 +54,7 @@ func enter(ctx context.Context, root, hostname string) (*chamber, error) {
 // dies with it. Before that it goes back to where it came from, because the
 // kernel tears a mount namespace down with its last member, and the caller may
 // want to unmount the root right after close.
-func (c *chamber) own(ctx context.Context, hostname string, ready chan<- error) {
+func (c *chamber) own(hostname, cache string, ready chan<- error) {
 	runtime.LockOSThread()
 	defer close(c.ended)
 	origin, err := os.Open("/proc/thread-self/ns/mnt")
@@ -66,9 +68,9 @@ func (c *chamber) own(ctx context.Context, hostname string, ready chan<- error) 
 		return
 	}
 	defer unix.Setns(int(origin.Fd()), unix.CLONE_NEWNS)
-	err = c.furnish(hostname)
+	err = c.furnish(hostname, cache)
 	if err == nil {
-		err = c.startInit(ctx)
+		err = c.startInit()
 	}
 	ready <- err
 	if err != nil {
@@ -87,13 +89,23 @@ func (c *chamber) do(f func() error) error {
 }
 
 // furnish mounts what programs expect to find in the root, on the thread.
-func (c *chamber) furnish(hostname string) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+func (c *chamber) furnish(hostname, cache string) error {
+	if err := isolateMounts(); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if hostname != "" {
 		if err := unix.Sethostname([]byte(hostname)); err != nil {
 			return fmt.Errorf("set host name: %w", err)
+		}
+	}
+	// pacman looks for the mount point of what it writes to, to see how much space
+	// is left. In a chroot there may be none.
+	for _, dir := range []string{c.root, cache} {
+		if dir == "" {
+			continue
+		}
+		if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("bind %s: %w", dir, err)
 		}
 	}
 	t, err := intree.Open(c.root)
@@ -120,6 +132,33 @@ func (c *chamber) furnish(hostname string) error {
 		}
 	}
 	return devices(t)
+}
+
+// isolateMounts keeps what the thread mounts from spreading to the namespace that it
+// came from. In a chroot(2), "/" need not be a mount point, and then the kernel
+// refuses to change it: so go to the top of the namespace and come back, as setns(2)
+// into one's own mount namespace leads out of the chroot.
+func isolateMounts() error {
+	const how = unix.MS_REC | unix.MS_SLAVE
+	err := unix.Mount("", "/", "", how, "")
+	if err != unix.EINVAL {
+		return err
+	}
+	here, err := os.Open("/")
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	own, err := os.Open("/proc/thread-self/ns/mnt")
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	if err := unix.Setns(int(own.Fd()), unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	err = unix.Mount("", "/", "", how, "")
+	return errors.Join(err, unix.Fchdir(int(here.Fd())), unix.Chroot("."))
 }
 
 // mountIn mounts on a directory of the tree, as the tree resolves its name.
@@ -171,7 +210,7 @@ func devices(t *intree.Tree) error {
 // startInit starts PID 1, which mounts /proc twice: only a member of a PID
 // namespace can mount its proc. From then on /proc/self leads nowhere on the
 // chamber's thread, which is in the host's PID namespace.
-func (c *chamber) startInit(ctx context.Context) error {
+func (c *chamber) startInit() error {
 	t, err := intree.Open(c.root)
 	if err != nil {
 		return err
@@ -260,20 +299,31 @@ func (c *chamber) run(ctx context.Context, p program) error {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Chroot: p.chroot}
 	cmd.Cancel = c.init.Process.Kill
-	if err := c.do(cmd.Start); err != nil {
-		return fmt.Errorf("start %s: %w", p.path, err)
+	cmd.WaitDelay = outputDelay
+	err := c.do(cmd.Start)
+	if err == nil {
+		err = cmd.Wait()
 	}
-	err := cmd.Wait()
 	out.flush()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil // it went well, and an agent of its own keeps the pipe open
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return &Error{Op: "run " + p.path, Root: c.root, Err: err, Output: last.lines}
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("run %s: %w", p.path, err)
+	}
+	return nil
 }
+
+// outputDelay is how long the output of a program is awaited that has ended itself
+// and has left a process that could still write some.
+const outputDelay = 2 * time.Second
 
 // environment is all that a program sees of ours: nothing.
 func environment() []string {

@@ -56,7 +56,8 @@ type Config struct {
 	Resolver Resolver
 	// NTP are the servers for systemd-timesyncd. Nil keeps its own defaults.
 	NTP []string
-	// Services are units to enable. Nil means [DefaultServices].
+	// Services are units to enable. Nil means [DefaultServices]; an empty list
+	// that is not nil enables none.
 	Services []string
 	// Files are written at the end, over whatever the packages brought.
 	Files []File
@@ -66,8 +67,8 @@ type Config struct {
 	// CacheDir keeps packages from one bootstrap to the next and may be shared
 	// by several at once. Empty keeps none.
 	CacheDir string `json:"-"`
-	// Progress, when not nil, is called with each [Event], from one goroutine at
-	// a time. It must not block for long.
+	// Progress, when not nil, is called with each [Event] of an operation, from
+	// one goroutine at a time. It must not block for long.
 	Progress func(Event) `json:"-"`
 	// Logger gets what the programs print, at debug level. Nil is silent.
 	Logger *slog.Logger `json:"-"`

@@ -11,7 +11,8 @@
 //	})
 //
 // The packages come from a mirror by the host's pacman, which Arch has and Debian
-// packages as pacman-package-manager. Only keys that the caller names are trusted
+// packages as pacman-package-manager, or by that of a bootstrap tarball, see
+// [Source]; the root is the same. Only keys that the caller names are trusted
 // to sign. Afterwards the root has a host name, a locale, a time zone, a root
 // password, a network configuration, a keyring for its own pacman, and services
 // enabled; it boots under systemd-nspawn, and with a kernel among the packages
@@ -22,7 +23,11 @@
 // A root takes seconds to make and milliseconds to clone. So make one per
 // [Config.Key], without a host name and a password, keep it read-only, clone it
 // for each machine by whatever means the file system offers, and give every clone
-// its [Identity].
+// its [Identity]. A [Cache] does the former under a lock.
+//
+// Two roots of one Config from one state of the mirror have the same [Manifest],
+// but for the few files that [Volatile] lists. A mirror that is an archive stays in
+// one state, see [ArchiveServer].
 //
 // # Nothing is left behind
 //
@@ -44,5 +49,14 @@
 //
 // # What it needs
 //
-// Linux 5.6, root privileges, and the programs pacman, gpg, sh, mount and cat.
+// Linux 5.6, root privileges, and the programs sh, mount and cat; and pacman and gpg
+// unless there is a tarball.
+//
+// # Limits
+//
+// pacman runs as root, without the sandbox for downloads that pacman 7 can use: its
+// own user and Landlock are not set up for a root that does not exist yet. The
+// namespaces above are what confines it. The machine's own pacman keeps the sandbox
+// as its package configures it. No root is made without privileges, none for an
+// architecture that the host cannot run, and no boot loader is installed.
 package archboot

@@ -116,7 +116,7 @@ func newSeed(t *intree.Tree) error {
 	}
 	seed := make([]byte, 512)
 	rand.Read(seed)
-	return t.WriteFile(file, seed, 0o600)
+	return writeFile(t, file, seed, 0o600)
 }
 
 func removeHostKeys(t *intree.Tree) error {

@@ -46,7 +46,7 @@ func generateLocale(ctx context.Context, c *chamber, t *intree.Tree, locale stri
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := t.WriteFile(localeList, []byte(withLocale(string(old), locale+" "+charset)), 0o644); err != nil {
+	if err := writeFile(t, localeList, []byte(withLocale(string(old), locale+" "+charset)), 0o644); err != nil {
 		return err
 	}
 	for _, tool := range []string{"/usr/bin/locale-gen", "/usr/sbin/locale-gen"} {

@@ -3,6 +3,7 @@ package archboot
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/prologin/rig/internal/intree"
 )
@@ -48,7 +49,7 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.dir.Close()
+	defer unlock(lock.dir)
 	t, err := intree.Open(path)
 	if err != nil {
 		return err
@@ -61,8 +62,14 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	if err := t.RemoveAll(toolsName); err != nil {
 		return err
 	}
+	if _, err := t.Lstat(databaseLock); err == nil {
+		return fmt.Errorf("%w: %s is there: pacman is at work in the machine, or was killed; in the latter case remove the file", ErrBusy, databaseLock)
+	}
 	err = b.transact(ctx, path, args)
 	err = errors.Join(err, t.RemoveAll(toolsName))
+	if ctx.Err() != nil { // it was killed
+		err = errors.Join(err, ignoreMissing(t.Remove(databaseLock)))
+	}
 	if b.config.CacheDir == "" {
 		err = errors.Join(err, emptyCache(t))
 	}
@@ -72,13 +79,16 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	return stampUpdated(t)
 }
 
+// databaseLock is made by pacman, which leaves it when it is killed.
+const databaseLock = "/var/lib/pacman/db.lck"
+
 // transact runs one operation of pacman.
 func (b *builder) transact(ctx context.Context, root string, args []string) error {
 	tools, err := b.equip(ctx, root)
 	if err != nil {
 		return err
 	}
-	p, err := b.enter(ctx, root, tools)
+	p, err := b.enter(root, tools)
 	if err != nil {
 		return err
 	}

@@ -26,13 +26,14 @@ type transcript struct {
 	plan      Event
 	downloads int
 	installs  int
-	faults    []string // lines that begin with "error:", and warnings of the same weight
+	faults    []string // complaints, in the order they came
 }
 
 // line takes one line of output.
 func (t *transcript) line(s string) {
 	switch {
-	case strings.HasPrefix(s, "error: "), strings.Contains(s, "] error: "), strings.HasPrefix(s, "warning: "):
+	case strings.HasPrefix(s, "error: "), strings.Contains(s, "] error: "), strings.HasPrefix(s, "warning: "),
+		strings.HasPrefix(s, ":: File ") && strings.Contains(s, " is corrupted ("):
 		t.fault(s)
 	case planPattern.MatchString(s):
 		t.plan = Event{Kind: EventPlan}
@@ -88,7 +89,7 @@ var causes = []struct {
 	{ErrNoSpace, regexp.MustCompile(`not enough free disk space|too full:|No space left on device`)},
 	{ErrBusy, regexp.MustCompile(`unable to lock database`)},
 	{ErrSignature, regexp.MustCompile(`PGP signature|signature from "|missing required signature|key "[^"]*" is (unknown|disabled)|required key missing|looked up remotely|failed retrieving file '[^']*\.sig' .*404`)},
-	{ErrCorrupt, regexp.MustCompile(`invalid or corrupted|could not read db|could not open database|Unrecognized archive format|missing package metadata|bytes remaining to read|[Ee]xceeded the maximum|download size exceeded|is not valid`)},
+	{ErrCorrupt, regexp.MustCompile(`invalid or corrupted|could not read db|could not open database|Unrecognized archive format|missing package metadata|bytes remaining to read|Maximum file size exceeded|download size exceeded|is not valid`)},
 	{ErrUnknownPackage, regexp.MustCompile(`not found: |was not found|unable to satisfy dependency|could not satisfy dependencies`)},
 	{ErrConflict, regexp.MustCompile(`conflicting (files|dependencies)|are in conflict|exists in (filesystem|both)`)},
 	{ErrMirror, regexp.MustCompile(`failed retrieving file|failed to retrieve|download library error|failed to synchronize|too many errors from|[Ii]nvalid url`)},

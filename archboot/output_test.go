@@ -43,7 +43,12 @@ Errors occurred, no packages were upgraded.`, ErrMirror, "b-1-1"},
 :: File /r/var/cache/pacman/pkg/b-1-1-x86_64.pkg.tar.zst is corrupted (invalid or corrupted package (PGP signature)).
 Do you want to delete it? [Y/n] error: failed to commit transaction (invalid or corrupted package)`, ErrSignature, "b: signature"},
 	{"package damaged, no signatures", `:: File /r/var/cache/pacman/pkg/b-1-1-x86_64.pkg.tar.zst is corrupted (invalid or corrupted package (checksum)).
-Do you want to delete it? [Y/n] error: failed to commit transaction (invalid or corrupted package (checksum))`, ErrCorrupt, "checksum"},
+Do you want to delete it? [Y/n] error: failed to commit transaction (invalid or corrupted package (checksum))`, ErrCorrupt, "b-1-1-x86_64.pkg.tar.zst is corrupted"},
+	{"package longer than the database says", `error: failed retrieving file 'units-2-1-any.pkg.tar.zst' from 127.0.0.1:42769 : Maximum file size exceeded
+warning: failed to retrieve some files
+error: failed to commit transaction (download library error)`, ErrCorrupt, "units-2-1"},
+	{"connection broken off", `error: failed retrieving file 'test.db' from 127.0.0.1:42769 : transfer closed with 264 bytes remaining to read
+error: failed to synchronize all databases (download library error)`, ErrCorrupt, "test.db"},
 	{"two unknown packages", `error: target not found: x
 error: target not found: y`, ErrUnknownPackage, "x; y"},
 	{"unknown repository", `error: database not found: nosuch`, ErrUnknownPackage, "nosuch"},

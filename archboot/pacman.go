@@ -19,6 +19,7 @@ type pacman struct {
 	config  Config
 	emit    func(Event)
 	tools   string // directory that pacman is in, empty for the host
+	gpgDir  string // as pacman sees it
 }
 
 // view is where pacman sees the root.
@@ -51,9 +52,9 @@ func (p *pacman) prepare() error {
 		if err := t.MkdirAll(workDir, 0o700); err != nil {
 			return err
 		}
-		gpgDir := hostKeyring
+		p.gpgDir = hostKeyring
 		if len(p.config.Keys) > 0 {
-			gpgDir = p.view() + workDir + "/gnupg"
+			p.gpgDir = p.view() + workDir + "/gnupg"
 			ring, err := readKeys(p.config.Keys...)
 			if err != nil {
 				return err
@@ -61,11 +62,11 @@ func (p *pacman) prepare() error {
 			if err := ring.write(t, workDir+"/gnupg"); err != nil {
 				return err
 			}
-			if err := t.WriteFile(workDir+"/keys.gpg", ring.packets, 0o600); err != nil {
+			if err := writeFile(t, workDir+"/keys.gpg", ring.packets, 0o600); err != nil {
 				return err
 			}
 		}
-		return t.WriteFile(workDir+"/pacman.conf", p.conf(gpgDir), 0o600)
+		return writeFile(t, workDir+"/pacman.conf", p.conf(p.gpgDir), 0o600)
 	})
 }
 
@@ -97,21 +98,26 @@ func writeSigLevel(b *strings.Builder, r Repository) {
 	}
 }
 
-// run runs pacman with the given operation.
+// run runs pacman with the given operation, tells of its progress, and finds out
+// why it failed.
 func (p *pacman) run(ctx context.Context, args ...string) error {
 	t := &transcript{emit: p.emit}
+	return t.cause(p.quietly(ctx, t.line, args...))
+}
+
+// quietly runs pacman and passes on what it prints.
+func (p *pacman) quietly(ctx context.Context, line func(string), args ...string) error {
 	path := "pacman"
 	if p.tools != "" {
 		path = "/usr/bin/pacman"
 	}
-	err := p.chamber.run(ctx, program{
+	return p.chamber.run(ctx, program{
 		path:   path,
 		chroot: p.tools,
 		args:   append([]string{"--config", p.view() + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
 		line: func(s string) {
 			p.log(s)
-			t.line(s)
+			line(s)
 		},
 	})
-	return t.cause(err)
 }

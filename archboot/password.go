@@ -70,7 +70,7 @@ func setPassword(t *intree.Tree, hash string) error {
 		return err
 	}
 	day := time.Now().Unix() / (24 * 60 * 60)
-	if err := t.WriteFile(shadow, []byte(shadowWith(string(old), "root", hash, day)), mode); err != nil {
+	if err := writeFile(t, shadow, []byte(shadowWith(string(old), "root", hash, day)), mode); err != nil {
 		return err
 	}
 	return t.Chown(shadow, int(owner.Uid), int(owner.Gid))

@@ -35,8 +35,7 @@ func claimRoot(root string) (*claim, error) {
 		return nil, err
 	}
 	if err := c.prepare(); err != nil {
-		c.dir.Close()
-		return nil, err
+		return nil, errors.Join(err, unlock(c.dir))
 	}
 	return c, nil
 }
@@ -90,6 +89,13 @@ func lockRoot(path string) (*claim, error) {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	return &claim{path: path, dir: dir}, nil
+}
+
+// unlock closes a file and gives up the lock that is on it. To close it is not
+// enough: a program that another goroutine is starting right now has a copy of it
+// until it execs.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
 
 func (c *claim) prepare() error {
@@ -184,12 +190,12 @@ func (c *claim) empty() error {
 
 // finish declares the root complete and gives up the lock.
 func (c *claim) finish() error {
-	return errors.Join(os.Remove(filepath.Join(c.path, markerName)), c.dir.Close())
+	return errors.Join(os.Remove(filepath.Join(c.path, markerName)), unlock(c.dir))
 }
 
 // abandon makes the root an empty directory again.
 func (c *claim) abandon() error {
-	return errors.Join(c.empty(), c.dir.Chmod(c.mode), c.dir.Close())
+	return errors.Join(c.empty(), c.dir.Chmod(c.mode), unlock(c.dir))
 }
 
 // few names the first of a list.

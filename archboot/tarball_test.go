@@ -3,6 +3,7 @@ package archboot_test
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -39,6 +40,52 @@ func download(t testing.TB, url, name string) {
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestVerify looks at a root, changes it, and looks again.
+func TestVerify(t *testing.T) {
+	needRoot(t)
+	m := archtest.NewMirror(t, archtest.Options{})
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, bootstrapConfig(m)); err != nil {
+		t.Fatal(err)
+	}
+	verify := func() map[string]string {
+		t.Helper()
+		list, err := archboot.Verify(t.Context(), root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults := map[string]string{}
+		for _, p := range list {
+			faults[p.Path] = p.String()
+		}
+		return faults
+	}
+	before := verify()
+	if len(before) > 0 {
+		t.Errorf("a fresh root has problems: %q", before)
+	}
+	in := func(name string) string { return filepath.Join(root, name) }
+	err := errors.Join(
+		os.WriteFile(in("usr/bin/cat"), []byte("#!/bin/sh\n"), 0),
+		os.Chmod(in("usr/bin/ls"), 0o755|fs.ModeSetuid),
+		os.Chown(in("usr/bin/mv"), 7, 7),
+		os.Remove(in("usr/bin/cp")),
+		os.WriteFile(in("usr/bin/backdoor"), nil, 0o755), os.Chmod(in("usr/bin/backdoor"), 0o755|fs.ModeSetuid),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := verify()
+	for name, want := range map[string]string{
+		"/usr/bin/cat": "another content", "/usr/bin/ls": "has mode", "/usr/bin/mv": "belongs to 7:7",
+		"/usr/bin/cp": "missing", "/usr/bin/backdoor": "setuid",
+	} {
+		if !strings.Contains(after[name], want) {
+			t.Errorf("%s: %q, want %q", name, after[name], want)
+		}
 	}
 }
 

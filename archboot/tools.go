@@ -26,7 +26,7 @@ func nameServices(tools string) error {
 		if err != nil {
 			continue // this host has none, and nor will they
 		}
-		if err := t.WriteFile(name, data, 0o644); err != nil {
+		if err := writeFile(t, name, data, 0o644); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,10 @@
 package archboot
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -39,6 +42,33 @@ func makeLayout(t *intree.Tree) error {
 	return nil
 }
 
+// writeFile replaces a file as [intree.Tree.WriteFile] does, but without waiting for
+// the disk: a root is written as a whole, and each wait would be one for all that
+// the packages brought.
+func writeFile(t *intree.Tree, name string, data []byte, perm os.FileMode) error {
+	dir, base, err := t.Parent(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	at := int(dir.Fd())
+	temp := ".#" + rand.Text()
+	fd, err := unix.Openat(at, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(perm), f.Close())
+	if err == nil {
+		err = unix.Renameat(at, temp, at, base)
+	}
+	if err != nil {
+		return errors.Join(&fs.PathError{Op: "write", Path: name, Err: err}, unix.Unlinkat(at, temp, 0))
+	}
+	return nil
+}
+
 // stampUpdated tells systemd that /etc and /var are as new as /usr, so that the
 // units with ConditionNeedsUpdate= (the linker cache, the catalogue, the hardware
 // database, system users) do not run at the first boot of every clone: pacman's
@@ -51,7 +81,7 @@ func stampUpdated(t *intree.Tree) error {
 	when := usr.ModTime()
 	content := fmt.Sprintf("# The /usr that this directory was last brought up to date with.\nTIMESTAMP_NSEC=%d\n", when.UnixNano())
 	for _, name := range []string{"/etc/.updated", "/var/.updated"} {
-		if err := t.WriteFile(name, []byte(content), 0o644); err != nil {
+		if err := writeFile(t, name, []byte(content), 0o644); err != nil {
 			return err
 		}
 		f, err := t.OpenFile(name, os.O_WRONLY, 0)

@@ -22,16 +22,19 @@ func (h *Host) Apply(ctx context.Context, n Network) error {
 	if err := n.Validate(); err != nil {
 		return err
 	}
-	return h.change(ctx, "apply", n.Bridge, func() error { return h.apply(ctx, n) })
+	return h.change(ctx, "apply", n.Bridge, func() error {
+		return h.applyPlan(ctx, n.Bridge, n.Keep, func(j *journal) (plan, error) { return h.plan(n, j) })
+	})
 }
 
-func (h *Host) apply(ctx context.Context, n Network) error {
-	j, err := h.journal(n.Bridge, true)
+// applyPlan makes what a plan says.
+func (h *Host) applyPlan(ctx context.Context, bridge string, keep bool, planning func(*journal) (plan, error)) error {
+	j, err := h.journal(bridge, true)
 	if err != nil {
 		return err
 	}
-	defer h.releaseEmpty(n.Bridge, j)
-	p, err := h.plan(n, j)
+	defer h.releaseEmpty(bridge, j)
+	p, err := planning(j)
 	if err != nil {
 		return err
 	}
@@ -40,21 +43,21 @@ func (h *Host) apply(ctx context.Context, n Network) error {
 			return err
 		}
 	}
-	if len(p.changes) == 0 && j.whole && j.keep == n.Keep {
+	if len(p.changes) == 0 && j.whole && j.keep == keep {
 		return nil
 	}
-	if err := j.settle(false, n.Keep); err != nil {
+	if err := j.settle(false, keep); err != nil {
 		return err
 	}
-	if err := h.make(ctx, n.Bridge, j, p.changes); err != nil {
+	if err := h.make(ctx, bridge, j, p.changes); err != nil {
 		return err
 	}
-	return j.settle(true, n.Keep)
+	return j.settle(true, keep)
 }
 
 // releaseEmpty deletes a journal that says nothing.
 func (h *Host) releaseEmpty(bridge string, j *journal) {
-	if len(j.objects) > 0 {
+	if len(j.names) > 0 {
 		return
 	}
 	if err := j.remove(); err != nil {
@@ -142,8 +145,8 @@ func (h *Host) undo(ctx context.Context, bridge string, j *journal, changes Chan
 
 // snapshot returns what the journal says now, by name.
 func (j *journal) snapshot() map[string]Object {
-	objects := make(map[string]Object, len(j.objects))
-	for _, o := range j.objects {
+	objects := make(map[string]Object, len(j.names))
+	for _, o := range j.objects() {
 		objects[o.String()] = o
 	}
 	return objects

@@ -18,7 +18,14 @@
 //	err = host.Remove(ctx, "vz-prolo")
 //
 // Machines join by having an interface put on the bridge: systemd-nspawn does it
-// by itself when told --network-bridge=vz-prolo.
+// by itself when told --network-bridge=vz-prolo. A [Pair] is an interface that
+// stays when its machine stops, a [Tap] one for a virtual machine, a [Forward] a
+// port of the host's that leads to a machine, and [Isolation] keeps apart what is
+// not to meet.
+//
+// On a host that systemd-networkd runs, a [Zone] has networkd set up the bridge
+// that nspawn makes for --network-zone=, and says so if another of its files
+// would keep it from doing that.
 //
 // # Promises
 //
@@ -36,6 +43,16 @@
 // Packets that the kernel would pass on without rewriting, for being of no
 // connection it knows or from an address outside the network, are dropped. The
 // rules stand before the bridge goes up, and until after it is gone.
+//
+// [Host.Explain] tells what would stop a packet: a rule, a route, a setting.
+//
+// # Limits
+//
+// A rule of a native nftables table, such as firewalld's, that drops what is
+// forwarded cannot be overruled from iptables. Where br_netfilter shows bridged
+// frames to iptables (net.bridge.bridge-nf-call-iptables), a machine does not reach
+// itself through a forward of the host's; others reach it. A program killed while
+// an iptables runs for it leaves that to end by itself, some milliseconds later.
 //
 // # What is left when a program dies
 //

@@ -2,9 +2,11 @@ package netsetup
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestForwards(t *testing.T) {
@@ -133,4 +135,57 @@ func TestValidateForwards(t *testing.T) {
 	if err := n.Validate(); err == nil || !strings.Contains(err.Error(), "compete for a port") {
 		t.Errorf("got %v for two forwards of one port", err)
 	}
+}
+
+func TestForwardUDP(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.network.Forwards = []Forward{{"udp", netip.MustParseAddrPort("0.0.0.0:53"), netip.MustParseAddrPort(machineAddr + ":53")}}
+	h := l.host.open(t, l.state)
+	l.apply(t, h)
+	checkVerified(t, h, l.network)
+	l.attach(t)
+	var server net.PacketConn
+	l.machine.do(t, func() (err error) {
+		server, err = net.ListenPacket("udp", machineAddr+":53")
+		return err
+	})
+	defer server.Close()
+	go func() { // ends with the server
+		b := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			server.WriteTo(b[:n], from)
+		}
+	}()
+	for name, from := range map[string]*namespace{"outside": l.world, "the host": l.host} {
+		if err := ask(t, from, hostAddr+":53"); err != nil {
+			t.Errorf("from %s: %v", name, err)
+		}
+	}
+}
+
+// ask sends a datagram until it comes back.
+func ask(t *testing.T, ns *namespace, addr string) error {
+	t.Helper()
+	var c net.Conn
+	ns.do(t, func() (err error) {
+		c, err = net.Dial("udp", addr)
+		return err
+	})
+	defer c.Close()
+	var err error
+	for deadline := time.Now().Add(answerTime); time.Now().Before(deadline); {
+		if _, err = c.Write([]byte("gw.prolo?")); err != nil {
+			continue
+		}
+		c.SetReadDeadline(time.Now().Add(silence))
+		if _, err = c.Read(make([]byte, 512)); err == nil {
+			return nil
+		}
+	}
+	return err
 }

@@ -188,7 +188,7 @@ func (h *Host) others(bridge string) (map[string]Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range j.objects {
+		for _, o := range j.objects() {
 			objects[o.String()] = o
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 )
 
@@ -19,12 +18,16 @@ import (
 // The file is locked as long as a program lives that applied the network, and
 // that is how Sweep tells the dead from the living.
 type journal struct {
-	path    string
-	file    *os.File
-	objects []Object // in the order in which they were made
-	whole   bool     // the last Apply came to its end
-	keep    bool     // Network.Keep of that Apply
+	path  string
+	file  *os.File
+	items []*item          // in the order in which they were made
+	names map[string]*item // those that are there
+	whole bool             // the last Apply came to its end
+	keep  bool             // Network.Keep of that Apply
 }
+
+// item is an object, or nil in the place of one that is no longer there.
+type item struct{ object Object }
 
 // entry is a line of a journal. One field is set.
 type entry struct {
@@ -106,7 +109,7 @@ func (j *journal) read(data []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	j.objects, j.whole, j.keep = nil, false, false
+	j.items, j.names, j.whole, j.keep = nil, make(map[string]*item), false, false
 	end := 0
 	for line := range bytes.Lines(data) {
 		e, err := parseEntry(line)
@@ -146,7 +149,9 @@ func (j *journal) take(e entry) error {
 			return err
 		}
 		j.forget(o.String())
-		j.objects = append(j.objects, o)
+		made := &item{o}
+		j.items = append(j.items, made)
+		j.names[o.String()] = made
 	case e.Delete != "":
 		j.forget(e.Delete)
 	case e.State != nil:
@@ -156,15 +161,27 @@ func (j *journal) take(e entry) error {
 }
 
 func (j *journal) forget(name string) {
-	j.objects = slices.DeleteFunc(j.objects, func(o Object) bool { return o.String() == name })
+	if gone := j.names[name]; gone != nil {
+		gone.object = nil
+		delete(j.names, name)
+	}
+}
+
+// objects returns what is there, in the order in which it was made.
+func (j *journal) objects() []Object {
+	list := make([]Object, 0, len(j.names))
+	for _, i := range j.items {
+		if i.object != nil {
+			list = append(list, i.object)
+		}
+	}
+	return list
 }
 
 // find returns the recorded object of a name, or nil.
 func (j *journal) find(name string) Object {
-	for _, o := range j.objects {
-		if o.String() == name {
-			return o
-		}
+	if i := j.names[name]; i != nil {
+		return i.object
 	}
 	return nil
 }

@@ -9,8 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,8 +89,8 @@ func (j *journal) claim() error {
 
 // holders returns the processes that lock f, other than our own.
 func holders(f *os.File) []int {
-	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) != nil {
+	mine, err := f.Stat()
+	if err != nil {
 		return nil
 	}
 	locks, err := os.Open("/proc/locks")
@@ -96,22 +98,39 @@ func holders(f *os.File) []int {
 		return nil
 	}
 	defer locks.Close()
-	id := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
-	return lockHolders(locks, id)
+	inode := mine.Sys().(*syscall.Stat_t).Ino
+	return slices.DeleteFunc(lockHolders(locks, inode), func(pid int) bool {
+		return pid == os.Getpid() || !hasOpen(pid, mine)
+	})
 }
 
-// lockHolders reads /proc/locks (see proc_locks(5)) for a file given as
-// major:minor:inode.
-func lockHolders(locks io.Reader, id string) []int {
+// lockHolders reads /proc/locks (see proc_locks(5)) for the processes that hold
+// an flock on a file of an inode number. The device that stands before it is
+// another than stat(2) says on btrfs.
+func lockHolders(locks io.Reader, inode uint64) []int {
+	suffix := fmt.Sprintf(":%d", inode)
 	var pids []int
 	for s := bufio.NewScanner(locks); s.Scan(); {
 		f := strings.Fields(s.Text())
-		if len(f) < 6 || f[1] != "FLOCK" || f[5] != id {
+		if len(f) < 6 || f[1] != "FLOCK" || !strings.HasSuffix(f[5], suffix) {
 			continue
 		}
-		if pid, err := strconv.Atoi(f[4]); err == nil && pid != os.Getpid() {
+		if pid, err := strconv.Atoi(f[4]); err == nil && pid > 0 {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// hasOpen reports whether a process has a file open.
+func hasOpen(pid int, file fs.FileInfo) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(fds, func(fd fs.DirEntry) bool {
+		open, err := os.Stat(filepath.Join(dir, fd.Name()))
+		return err == nil && os.SameFile(open, file)
+	})
 }

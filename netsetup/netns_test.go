@@ -118,7 +118,7 @@ func (ns *namespace) picture(t *testing.T) picture {
 		Links:     ns.sh(t, "ip -d link show"),
 		Addresses: ns.sh(t, "ip -o address show | sed 's/valid_lft.*//; s/ tentative//'"),
 		Routes:    ns.sh(t, "ip route show table all; ip -6 route show table all; ip rule; ip -6 rule"),
-		Rules:     counters.ReplaceAllString(ns.sh(t, "iptables-save; ip6tables-save"), ""),
+		Rules:     strings.TrimSpace(counters.ReplaceAllString(ns.sh(t, "iptables-save; ip6tables-save"), "")),
 		Chains:    counters.ReplaceAllString(ns.sh(t, "nft list ruleset 2>/dev/null"), ""),
 		Sysctls:   make(map[string]string),
 	}

@@ -1,10 +1,13 @@
 package netsetup
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
 
 // Pair is a pair of virtual interfaces for one machine that stays when the
@@ -86,21 +89,67 @@ func (w Veth) present(v *view) (bool, error) {
 
 func (w Veth) create(k *kernel) error {
 	port := w.pair().Port()
-	l, err := k.link(port)
+	br, err := k.existing(w.Bridge)
 	if err != nil {
 		return err
 	}
-	if l == nil {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MTU, attrs.Group = port, w.MTU, groupOf(w.Bridge)
-		attrs.HardwareAddr = macOf("port", w.Bridge, w.Machine)
-		err := k.nl.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: w.pair().Local(), PeerHardwareAddr: w.MAC})
-		if err != nil {
-			return fmt.Errorf("making it: %w", err)
-		}
-		if l, err = k.existing(port); err != nil {
-			return err
-		}
+	err = w.add(br.Attrs().Index)
+	if errors.Is(err, unix.EEXIST) {
+		return w.adjust(k)
+	}
+	if err != nil {
+		return fmt.Errorf("making it: %w", err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = port
+	return k.mark(&netlink.Veth{LinkAttrs: attrs}, w.Bridge, w.Machine, w.Machine+".bridge")
+}
+
+// add makes the pair, puts its end on the bridge and switches it on, all in one
+// message: of a thousand pairs, four messages each is most of the time.
+func (w Veth) add(bridge int) error {
+	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
+	up := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	up.Flags, up.Change = unix.IFF_UP, unix.IFF_UP
+	req.AddData(up)
+	mac := macOf("port", w.Bridge, w.Machine)
+	for _, a := range w.attrs(w.pair().Port(), mac) {
+		req.AddData(a)
+	}
+	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(groupOf(w.Bridge))))
+	req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(bridge))))
+
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
+	for _, a := range w.attrs(w.pair().Local(), w.MAC) {
+		peer.AddChild(a)
+	}
+	req.AddData(info)
+	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	return err
+}
+
+func (w Veth) attrs(name string, mac net.HardwareAddr) []*nl.RtAttr {
+	list := []*nl.RtAttr{
+		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
+		nl.NewRtAttr(unix.IFLA_ADDRESS, mac),
+	}
+	if w.MTU != 0 {
+		list = append(list, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(w.MTU))))
+	}
+	return list
+}
+
+// adjust mends a pair that is there.
+func (w Veth) adjust(k *kernel) error {
+	l, err := k.existing(w.pair().Port())
+	if err != nil {
+		return err
+	}
+	if l.Attrs().Group != groupOf(w.Bridge) { // made since we looked
+		return &ConflictError{Want: "interface " + l.Attrs().Name, With: "an interface of that name", Err: ErrExists}
 	}
 	if w.MTU != 0 && l.Attrs().MTU != w.MTU {
 		if err := k.nl.LinkSetMTU(l, w.MTU); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"strings"
 )
 
 // Plan returns what Apply would change now, in order; nothing, if the network
@@ -18,16 +17,21 @@ func (h *Host) Plan(ctx context.Context, n Network) (Changes, error) {
 	if err := n.Validate(); err != nil {
 		return nil, err
 	}
+	return h.planned(ctx, n.Bridge, func(j *journal) (plan, error) { return h.plan(n, j) })
+}
+
+// planned makes a plan without the lock.
+func (h *Host) planned(ctx context.Context, bridge string, planning func(*journal) (plan, error)) (Changes, error) {
 	var p plan
-	err := h.do(ctx, "plan", n.Bridge, func() error {
-		j, err := readJournal(h.journalPath(n.Bridge))
+	err := h.do(ctx, "plan", bridge, func() error {
+		j, err := readJournal(h.journalPath(bridge))
 		if errors.Is(err, fs.ErrNotExist) {
 			j, err = new(journal), nil
 		}
 		if err != nil {
 			return err
 		}
-		p, err = h.plan(n, j)
+		p, err = planning(j)
 		return err
 	})
 	return p.changes, err
@@ -85,71 +89,6 @@ func (h *Host) plan(n Network, j *journal) (plan, error) {
 	return p, nil
 }
 
-// clear plans to take out of chains of ours what does not belong there, and all
-// rules if their order is wrong; want then finds them missing.
-func (p *plan) clear(v *view, j *journal, wanted []Object) error {
-	order := make(map[chainID][]string)
-	for _, o := range wanted {
-		if r, ok := o.(Rule); ok {
-			order[r.id()] = append(order[r.id()], r.text())
-		}
-	}
-	for _, o := range wanted {
-		c, ok := o.(Chain)
-		if !ok {
-			continue
-		}
-		have, err := v.chain(c.id())
-		if err != nil {
-			return err
-		}
-		var keep []string
-		ordered := inOrder(have.rules, order[c.id()])
-		for i, text := range have.rules {
-			r := Rule{Family: c.Family, Table: c.Table, Chain: c.Name, Place: i + 1, Spec: splitRule(text), after: have.rules[:i]}
-			known := slices.Contains(order[c.id()], text) && ordered || j.find(r.String()) != nil && !slices.Contains(order[c.id()], text)
-			if known {
-				keep = append(keep, text)
-			} else {
-				p.changes = append(p.changes, Change{Delete, r})
-			}
-		}
-		have.rules = keep
-		v.chains[c.id()] = have
-	}
-	return nil
-}
-
-// inOrder reports whether those of have that are wanted follow one another as
-// they are wanted, each once.
-func inOrder(have, wanted []string) bool {
-	last := -1
-	for _, rule := range have {
-		i := slices.Index(wanted, rule)
-		if i >= 0 && i <= last {
-			return false
-		}
-		last = max(last, i)
-	}
-	return true
-}
-
-// follow tells the rules of chains that are there already what they come after.
-func follow(v *view, wanted []Object) {
-	before := make(map[chainID][]string)
-	for i, o := range wanted {
-		r, ok := o.(Rule)
-		if !ok {
-			continue
-		}
-		if ours := strings.HasPrefix(r.Chain, "RIG-"); ours && v.chains[r.id()].exists {
-			r.after = append([]string{}, before[r.id()]...)
-			before[r.id()] = append(before[r.id()], r.text())
-			wanted[i] = r
-		}
-	}
-}
-
 // want plans to make o unless it is there.
 func (p *plan) want(v *view, j *journal, others map[string]Object, o Object) error {
 	there, err := o.present(v)
@@ -189,7 +128,7 @@ func (p *plan) drop(j *journal, wanted []Object) {
 	for _, o := range wanted {
 		names[o.String()] = true
 	}
-	for _, o := range slices.Backward(j.objects) {
+	for _, o := range slices.Backward(j.objects()) {
 		if !names[o.String()] {
 			p.changes = append(p.changes, Change{Delete, o})
 		}

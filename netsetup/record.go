@@ -28,6 +28,10 @@ func kindOf(o Object) string {
 		return "tap"
 	case Isolated:
 		return "isolated"
+	case File:
+		return "file"
+	case Networkd:
+		return "networkd"
 	case Up:
 		return "up"
 	case Address:
@@ -58,6 +62,10 @@ func (p *packed) unpack() (Object, error) {
 		return unpackAs[TapLink](p.Value)
 	case "isolated":
 		return unpackAs[Isolated](p.Value)
+	case "file":
+		return unpackAs[File](p.Value)
+	case "networkd":
+		return unpackAs[Networkd](p.Value)
 	case "up":
 		return unpackAs[Up](p.Value)
 	case "address":

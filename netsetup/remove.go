@@ -3,7 +3,6 @@ package netsetup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 
@@ -41,7 +40,7 @@ func (h *Host) PlanRemove(ctx context.Context, bridge string) (Changes, error) {
 			return err
 		}
 		if err == nil {
-			changes = unmaking(j.objects)
+			changes = unmaking(j.objects())
 		}
 		return err
 	})
@@ -51,16 +50,7 @@ func (h *Host) PlanRemove(ctx context.Context, bridge string) (Changes, error) {
 func (h *Host) remove(ctx context.Context, bridge string) error {
 	j, err := h.journal(bridge, false)
 	if errors.Is(err, fs.ErrNotExist) {
-		changes, err := h.salvage(bridge)
-		if err != nil {
-			return err
-		}
-		for _, c := range changes {
-			if doErr := c.do(h.kernel); doErr != nil {
-				err = errors.Join(err, fmt.Errorf("%v: %w", c.Object, doErr))
-			}
-		}
-		return err
+		return h.removeMarked(bridge)
 	}
 	if err != nil {
 		return err
@@ -68,11 +58,34 @@ func (h *Host) remove(ctx context.Context, bridge string) error {
 	if err := j.claim(); err != nil {
 		return err
 	}
-	if err := h.unmake(ctx, bridge, j); err != nil {
+	if len(j.names) == 0 { // of an earlier boot
+		err = h.removeMarked(bridge)
+	} else {
+		err = h.unmake(ctx, bridge, j)
+	}
+	if err != nil {
 		return errors.Join(err, flock(j.file, unix.LOCK_SH))
 	}
 	delete(h.held, bridge)
 	return j.remove()
+}
+
+// removeMarked removes what bears a network's marks.
+func (h *Host) removeMarked(bridge string) error {
+	changes, err := h.salvage(bridge)
+	if err != nil {
+		return err
+	}
+	if err := h.share(bridge); err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range changes {
+		if err := c.do(h.kernel); err != nil {
+			errs = append(errs, &Error{Op: "remove", Network: bridge, Object: c.Object.String(), Err: err})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // unmake destroys what a journal lists. What is gone with something larger is
@@ -82,7 +95,7 @@ func (h *Host) unmake(ctx context.Context, bridge string, j *journal) error {
 		return err
 	}
 	var errs []error
-	for _, c := range unmaking(j.objects) {
+	for _, c := range unmaking(j.objects()) {
 		err := ctx.Err()
 		if err == nil {
 			err = h.step(bridge, j, c)

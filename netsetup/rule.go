@@ -40,10 +40,13 @@ func (c Chain) create(k *kernel) error {
 	if err != nil {
 		return err
 	}
-	if exists, err := t.ChainExists(c.Table, c.Name); exists || err != nil {
-		return ruleError(err)
+	// Looking first would be one more process; that it is there is rare.
+	if err = t.NewChain(c.Table, c.Name); err != nil {
+		if exists, existsErr := t.ChainExists(c.Table, c.Name); exists && existsErr == nil {
+			return nil
+		}
 	}
-	return ruleError(t.NewChain(c.Table, c.Name))
+	return ruleError(err)
 }
 
 func (c Chain) destroy(k *kernel) error {
@@ -163,6 +166,7 @@ type tableID struct {
 // chainRules is what is there.
 type chainRules struct {
 	exists bool
+	policy string   // of a chain of the host's
 	rules  []string // as iptables -S prints them, without "-A CHAIN "
 }
 
@@ -191,6 +195,9 @@ func (v *view) chain(id chainID) (chainRules, error) {
 			return chainRules{}, fmt.Errorf("reading the chain %s: %w", id.name, ruleError(err))
 		}
 		have.rules = parseChain(id.name, lines)
+		if policy, ok := strings.CutPrefix(lines[0], "-P "+id.name+" "); ok {
+			have.policy = policy
+		}
 	}
 	v.chains[id] = have
 	return have, nil

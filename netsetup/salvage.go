@@ -2,7 +2,9 @@ package netsetup
 
 import (
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -18,6 +20,7 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 	if len(v.ours(bridge)) > 0 {
 		changes = append(changes, Change{Delete, Links{bridge}})
 	}
+	changes = append(changes, salvageFiles(bridge)...)
 	for _, f := range []Family{IPv4, IPv6} {
 		rules, err := v.salvageRules(bridge, f)
 		if errors.Is(err, exec.ErrNotFound) {
@@ -29,6 +32,27 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 		changes = append(changes, rules...)
 	}
 	return changes, nil
+}
+
+// salvageFiles finds the file of a zone, which a boot may have come after, and
+// with the last zone's the one for all other interfaces.
+func salvageFiles(bridge string) Changes {
+	var changes Changes
+	for _, dir := range zoneDirs {
+		file := filepath.Join(dir, zoneFile(bridge))
+		if _, err := os.Stat(file); err != nil {
+			continue
+		}
+		changes = append(changes, Change{Delete, File{Path: file}})
+		zones, _ := filepath.Glob(filepath.Join(dir, zoneFile("*")))
+		if len(zones) == 1 {
+			changes = append(changes, Change{Delete, File{Path: filepath.Join(dir, unmanagedFile)}})
+		}
+	}
+	if len(changes) > 0 {
+		changes = append(changes, Change{Delete, Networkd{}})
+	}
+	return changes
 }
 
 func (v *view) salvageRules(bridge string, f Family) (Changes, error) {

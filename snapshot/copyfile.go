@@ -173,20 +173,30 @@ func readLinkAt(dir *os.File, name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// copyAttributes copies owner, mode, extended attributes and times between open
-// files. The owner comes first, since chown(2) drops set-user-ID bits and
-// capabilities; the times come last.
+// copyAttributes copies owner, mode, extended attributes and times between open files.
 func copyAttributes(dst, src int, st *unix.Stat_t, path string) error {
-	if err := unix.Fchown(dst, int(st.Uid), int(st.Gid)); err != nil {
-		return &os.PathError{Op: "chown", Path: path, Err: err}
-	}
-	if err := unix.Fchmod(dst, st.Mode&0o7777); err != nil {
-		return &os.PathError{Op: "chmod", Path: path, Err: err}
-	}
-	if err := copyXattrs(xattrsOfFile(dst, path), xattrsOfFile(src, path)); err != nil {
+	attrs, err := xattrsOfFile(src, path).all()
+	if err != nil {
 		return err
 	}
-	if err := setTimes(dst, st.Atim, st.Mtim); err != nil {
+	return applyAttributes(dst, st, path, attrs)
+}
+
+// applyAttributes gives an open file attributes. The owner comes first, since chown(2)
+// drops set-user-ID bits and capabilities; the times come last.
+func applyAttributes(fd int, st *unix.Stat_t, path string, attrs map[string]string) error {
+	if err := unix.Fchown(fd, int(st.Uid), int(st.Gid)); err != nil {
+		return &os.PathError{Op: "chown", Path: path, Err: err}
+	}
+	if err := unix.Fchmod(fd, st.Mode&0o7777); err != nil {
+		return &os.PathError{Op: "chmod", Path: path, Err: err}
+	}
+	if len(attrs) > 0 {
+		if err := xattrsOfFile(fd, path).setAll(attrs); err != nil {
+			return err
+		}
+	}
+	if err := setTimes(fd, st.Atim, st.Mtim); err != nil {
 		return &os.PathError{Op: "set times", Path: path, Err: err}
 	}
 	return nil
@@ -208,7 +218,15 @@ func fdPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd
 // copyAttributesAt does as copyAttributes for what cannot be opened without
 // consequences.
 func copyAttributesAt(src, dst *os.File, name string, st *unix.Stat_t) error {
-	fd, path := int(dst.Fd()), filepath.Join(dst.Name(), name)
+	attrs, err := xattrsOfName(src, name, name).all()
+	if err != nil {
+		return err
+	}
+	return applyAttributesAt(dst, name, st, attrs)
+}
+
+func applyAttributesAt(dir *os.File, name string, st *unix.Stat_t, attrs map[string]string) error {
+	fd, path := int(dir.Fd()), filepath.Join(dir.Name(), name)
 	if err := unix.Fchownat(fd, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return &os.PathError{Op: "chown", Path: path, Err: err}
 	}
@@ -217,7 +235,7 @@ func copyAttributesAt(src, dst *os.File, name string, st *unix.Stat_t) error {
 			return &os.PathError{Op: "chmod", Path: path, Err: err}
 		}
 	}
-	if err := copyXattrs(xattrsOfName(dst, name, path), xattrsOfName(src, name, path)); err != nil {
+	if err := xattrsOfName(dir, name, path).setAll(attrs); err != nil {
 		return err
 	}
 	times := []unix.Timespec{st.Atim, st.Mtim}

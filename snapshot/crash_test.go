@@ -284,3 +284,54 @@ func withSerialProbe(ctx context.Context, p func() error) context.Context {
 		return p()
 	})
 }
+
+// A stuckDriver can place and remove nothing while it is stuck.
+type stuckDriver struct {
+	Driver
+	stuck *bool
+}
+
+func (d stuckDriver) Remove(ctx context.Context, path string) error {
+	if there, _ := present(path); there && *d.stuck {
+		return unix.EPERM
+	}
+	return d.Driver.Remove(ctx, path)
+}
+
+func (d stuckDriver) Place(ctx context.Context, tree, path string) error {
+	if *d.stuck {
+		return unix.EPERM
+	}
+	return d.Driver.Place(ctx, tree, path)
+}
+
+// TestStuck: what could not be removed must not take with it what came to have its name.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	stuck := true
+	s := openStore(t, t.TempDir(), Options{Driver: stuckDriver{Copy(), &stuck}})
+	_, err := s.Create(t.Context(), "gw")
+	wantErr(t, err, unix.EPERM)
+	left, err := os.ReadDir(s.state("work"))
+	if err != nil || len(left) != 1 {
+		t.Fatalf("left %v, %v: nothing was stuck", left, err)
+	}
+	s.driver = placing{s.driver.(stuckDriver)}
+	v := newVolume(t, s, "gw")
+	take(t, v, "a", Metadata{})
+	want := describe(t, s)
+	stuck = false
+	again := openStore(t, s.Dir(), Options{Driver: Copy()})
+	if diff := cmp.Diff(want, describe(t, again)); diff != "" {
+		t.Error(diff)
+	}
+	noLeftovers(t, again)
+}
+
+// placing is stuck in removing only.
+type placing struct{ stuckDriver }
+
+func (d placing) Place(ctx context.Context, tree, path string) error {
+	return d.stuckDriver.Driver.Place(ctx, tree, path)
+}

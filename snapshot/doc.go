@@ -25,14 +25,25 @@
 // to do, makes new trees out of sight, shows or hides them by one rename, and removes
 // what is out of sight. A process that is killed at any instant leaves the old state
 // or the new one; the next operation, of any process, sweeps up the rest. An operation
-// that fails, for lack of space for instance, has changed nothing.
+// that fails, for lack of space for instance, has changed nothing. A power cut may take
+// back the operations of the last seconds, each as a whole and in order.
 //
 // What a tree stands on decides the [Driver]. [Open] probes and says which it chose
 // and why in [Store.Reason]; what a driver cannot promise is in its [Capabilities],
 // and what the caller cannot do without in [Options].Require, so that a host that
 // lacks it is refused when the store is opened and not when a rollback is due.
 //
-// On a host that has no btrfs, [CreatePool] makes one in a sparse file.
+// Btrfs is instant and shares space, and a machine may run meanwhile. Overlay is
+// instant where nothing uses the volume, on most file systems. Copy works everywhere
+// and takes the time of a copy. On a host that has no btrfs, [CreatePool] makes one in
+// a sparse file. [Preflight] says what else a directory's stores will suffer from.
+//
+// # What else can be done with snapshots
+//
+// [Volume.Diff] lists what changed between two. [Volume.Export] writes one as a stream
+// that [Store.Import] makes a volume of, on another host and with another driver.
+// [Volume.GC] deletes those that nobody needs any more. Package snapshottest checks
+// that a driver keeps all these promises.
 //
 // All this needs root, and Linux 5.8 or newer.
 package snapshot

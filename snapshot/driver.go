@@ -23,6 +23,8 @@ import (
 // calls a driver for one tree from two goroutines or processes at once.
 //
 // Errors are what the system said, or wrap the sentinels of this package.
+//
+// A driver that is an [io.Closer] too is closed with the Store.
 type Driver interface {
 	// Name is a short word that is written into the store's record.
 	Name() string
@@ -59,8 +61,8 @@ type Driver interface {
 	// Identity names the tree at path for as long as it exists, wherever it
 	// is moved.
 	Identity(path string) (string, error)
-	// View returns a directory where the files of a tree can be read. It is
-	// valid until release is called.
+	// View returns a directory where the files of a tree can be read, and written
+	// if the tree is writable. It is valid until release is called.
 	View(ctx context.Context, path string) (dir string, release func() error, err error)
 }
 

@@ -78,7 +78,7 @@ func mountOf(mounts []*mountinfo.Info, path string) *mountinfo.Info {
 // mountUsers lists the mounts, other than a volume's own, whose root is the tree at
 // path or below it; home is the mount through which this process sees the tree.
 func mountUsers(mounts []*mountinfo.Info, home *mountinfo.Info, path string) users {
-	inFS := filepath.Join(home.Root, strings.TrimPrefix(path, home.Mountpoint))
+	inFS := rootIn(home, path)
 	var us users
 	for _, m := range mounts {
 		same := m.Major == home.Major && m.Minor == home.Minor
@@ -87,6 +87,11 @@ func mountUsers(mounts []*mountinfo.Info, home *mountinfo.Info, path string) use
 		}
 	}
 	return us
+}
+
+// rootIn is the path from the root of the file system that home is a mount of.
+func rootIn(home *mountinfo.Info, path string) string {
+	return filepath.Join(home.Root, strings.TrimPrefix(path, home.Mountpoint))
 }
 
 // processUsers looks at every process once and at every mount namespace once.
@@ -99,6 +104,12 @@ func processUsers(home *mountinfo.Info, path string) (users, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What any mount of the tree has in its line, so that most tables need no parsing.
+	mark := rootIn(home, path)
+	if i := strings.IndexAny(mark, " \t\n\\#"); i >= 0 {
+		mark = mark[:i] // the table spells these otherwise
+	}
+	mark = fmt.Sprintf(" %d:%d %s", home.Major, home.Minor, mark)
 	var us users
 	seen := map[string]bool{self: true}
 	for _, p := range procs {
@@ -115,7 +126,7 @@ func processUsers(home *mountinfo.Info, path string) (users, error) {
 			continue
 		}
 		seen[ns] = true
-		for _, u := range mountUsers(mountsOf(dir), home, path) {
+		for _, u := range mountUsers(mountsOf(dir, mark), home, path) {
 			us = append(us, user{pid, programOf(dir), u.how + " in its namespace"})
 			break
 		}
@@ -123,10 +134,10 @@ func processUsers(home *mountinfo.Info, path string) (users, error) {
 	return us, nil
 }
 
-// mountsOf reads the mounts of a process, none if it is gone.
-func mountsOf(dir string) []*mountinfo.Info {
+// mountsOf reads the mounts of a process, none if it is gone or no line has the mark.
+func mountsOf(dir, mark string) []*mountinfo.Info {
 	text, err := os.ReadFile(dir + "/mountinfo")
-	if err != nil {
+	if err != nil || !bytes.Contains(text, []byte(mark)) {
 		return nil
 	}
 	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(text), nil)

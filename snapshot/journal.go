@@ -1,10 +1,8 @@
 package snapshot
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,9 +19,6 @@ const cleanupTime = 10 * time.Minute
 // else is touched and removed when nothing is left to do, by the operation itself
 // or by the next one to get the store's lock: an intent that is found under the
 // lock belongs to the dead.
-//
-// It is kept as the target of a symbolic link, which the kernel makes in one step
-// and, unlike the content of a file, in order with the renames that follow.
 type intent struct {
 	Op       string
 	Volume   string
@@ -73,7 +68,7 @@ func (s *Store) do(ctx context.Context, in intent, check func() error, run func(
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	committed, settleErr := op.settle(cleanup)
-	if settleErr != nil { // once more: what failed for lack of space may have found some
+	if settleErr != nil && op.Op != opClear { // once more: what failed for lack of space may have found some
 		committed, settleErr = op.settle(cleanup)
 	}
 	if committed && err != nil {
@@ -85,23 +80,14 @@ func (s *Store) do(ctx context.Context, in intent, check func() error, run func(
 
 // announce writes the intent down and opens the workshop.
 func (op *operation) announce(ctx context.Context) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false) // keeps the longest names within a link's 4095 bytes
-	if err := enc.Encode(op.intent); err != nil {
+	draft := op.store.state("work", "draft")
+	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	link, draft := op.store.state("journal", op.id), op.store.state("work", "draft")
-	err := step(ctx, "write intent", func() error {
-		if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return os.Symlink(string(bytes.TrimSpace(text.Bytes())), draft)
-	})
-	if err != nil {
+	if err := writeRecord(ctx, draft, op.intent); err != nil {
 		return err
 	}
-	if err := rename(ctx, draft, link, 0); err != nil {
+	if err := rename(ctx, draft, op.store.state("journal", op.id), 0); err != nil {
 		return err
 	}
 	return step(ctx, "open workshop", func() error {
@@ -128,12 +114,8 @@ func (s *Store) sweep(ctx context.Context) error {
 	}
 	for _, e := range entries {
 		op := &operation{store: s}
-		text, err := os.Readlink(s.state("journal", e.Name()))
-		if err == nil {
-			err = json.Unmarshal([]byte(text), &op.intent)
-		}
-		if err != nil {
-			return fmt.Errorf("journal entry %s: %w: %w", e.Name(), ErrCorrupt, err)
+		if err := readRecord(s.state("journal", e.Name()), &op.intent); err != nil {
+			return err
 		}
 		op.id = e.Name()
 		committed, err := op.settle(ctx)
@@ -172,6 +154,7 @@ func (s *Store) sweepWork(ctx context.Context) error {
 // could not be freed is no error but left to the next sweep.
 func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 	decide, ok := map[string]func(*operation, context.Context) (bool, error){
+		opClear:           (*operation).settleClear,
 		"create":          (*operation).settleCreate,
 		"snapshot":        (*operation).settleSnapshot,
 		"restore":         (*operation).settleRestore,
@@ -190,11 +173,19 @@ func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 	if err == nil {
 		err = step(ctx, "drop intent", func() error { return os.Remove(op.store.state("journal", op.id)) })
 	}
-	if err != nil {
-		op.store.log.WarnContext(ctx, "left for the next sweep", "dir", op.work(), "err", err)
+	if err == nil {
+		return committed, nil
 	}
-	return committed, nil
+	op.store.log.WarnContext(ctx, "left for the next sweep", "dir", op.work(), "err", err)
+	// What is decided stays so, whatever the names stand for by the next sweep.
+	op.Op = opClear
+	return committed, op.announce(ctx)
 }
+
+// opClear is the intent to remove a workshop and nothing else.
+const opClear = "clear"
+
+func (op *operation) settleClear(context.Context) (bool, error) { return false, nil }
 
 // clear removes the workshop and every tree in it.
 func (op *operation) clear(ctx context.Context) error {

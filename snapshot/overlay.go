@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -23,9 +24,10 @@ import (
 // to after a snapshot: that is how overlayfs is.
 //
 // The mounts are made again when the store is opened after a reboot.
-func Overlay() Driver { return overlayDriver{} }
+func Overlay() Driver { return overlayDriver{new(sync.WaitGroup)} }
 
-type overlayDriver struct{}
+// An overlayDriver lets the kernel tidy up behind it: see unmount.
+type overlayDriver struct{ closing *sync.WaitGroup }
 
 // maxLayers is how high a stack may get: overlayfs looks into each layer for each
 // name, and the kernel takes one page of mount options.
@@ -77,15 +79,23 @@ func (d overlayDriver) Freeze(ctx context.Context, dst, src string) error {
 	if err != nil {
 		return err
 	}
+	if stackOf(src) == src { // is not placed: nobody can be there
+		return d.freeze(ctx, dst, src, s, func(context.Context, string) error { return nil })
+	}
 	if used, err := d.suspend(src); err != nil {
 		return err
 	} else if used {
 		return l.freezeCopy(ctx, dst, src, s)
 	}
+	return d.freeze(ctx, dst, src, s, d.Settle)
+}
+
+func (overlayDriver) freeze(ctx context.Context, dst, src string, s stack, settle func(context.Context, string) error) (err error) {
+	l := layersOf(src)
 	frozen := stack{lower: append([]string{s.upper}, s.lower...)}
 	if len(frozen.lower) >= maxLayers {
 		if frozen, err = l.collapse(ctx, frozen); err != nil {
-			return errors.Join(err, d.Settle(ctx, src))
+			return errors.Join(err, settle(ctx, src))
 		}
 	}
 	next := stack{newLayer(), frozen.lower}
@@ -96,26 +106,42 @@ func (d overlayDriver) Freeze(ctx context.Context, dst, src string) error {
 	if err == nil {
 		err = replaceStack(ctx, stackOf(src), next)
 	}
-	return errors.Join(err, d.Settle(ctx, src))
+	return errors.Join(err, settle(ctx, src))
 }
 
 // suspend unmounts a tree so that nobody can write to what is about to be frozen, or
 // reports that somebody uses it.
-func (overlayDriver) suspend(path string) (used bool, err error) {
+func (d overlayDriver) suspend(path string) (used bool, err error) {
 	users, err := usersOf(path)
 	if err != nil || len(users) > 0 {
 		return true, err
 	}
-	err = unix.Unmount(path, unix.UMOUNT_NOFOLLOW)
-	switch {
-	case errors.Is(err, unix.EBUSY):
+	err = d.unmount(path, 0)
+	if errors.Is(err, unix.EBUSY) {
 		return true, nil
-	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // is not mounted
-		return false, nil
-	case err != nil:
-		return false, &os.PathError{Op: "unmount", Path: path, Err: err}
 	}
-	return false, nil
+	return false, err
+}
+
+// unmount unmounts a volume, if it is mounted. With the last mount of an overlay the
+// kernel forgets every file that was looked at in it, which takes long if there are
+// many: a copy of the mount that nobody sees keeps it, until that is done on the side.
+func (d overlayDriver) unmount(path string, flags int) error {
+	held, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err == nil {
+		defer d.closing.Go(func() { _ = unix.Close(held) })
+	}
+	err = unix.Unmount(path, flags|unix.UMOUNT_NOFOLLOW)
+	if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) { // is not mounted
+		return nil
+	}
+	return &os.PathError{Op: "unmount", Path: path, Err: err}
+}
+
+// Close waits for what is done on the side.
+func (d overlayDriver) Close() error {
+	d.closing.Wait()
+	return nil
 }
 
 // freezeCopy makes dst a stack with a copy of the layer that src is writing to.
@@ -183,8 +209,8 @@ func (d overlayDriver) Place(ctx context.Context, tree, path string) error {
 }
 
 // Withdraw hides the stack last, for the same reason.
-func (overlayDriver) Withdraw(ctx context.Context, path, tree string) error {
-	if err := detach(ctx, path); err != nil {
+func (d overlayDriver) Withdraw(ctx context.Context, path, tree string) error {
+	if err := d.detach(ctx, path); err != nil {
 		return err
 	}
 	err := step(ctx, "remove mount point", func() error { return os.Remove(path) })
@@ -195,14 +221,8 @@ func (overlayDriver) Withdraw(ctx context.Context, path, tree string) error {
 }
 
 // detach unmounts a tree that is given up; who still is in it keeps what it has.
-func detach(ctx context.Context, path string) error {
-	return step(ctx, "unmount", func() error {
-		err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-			return &os.PathError{Op: "unmount", Path: path, Err: err}
-		}
-		return nil
-	})
+func (d overlayDriver) detach(ctx context.Context, path string) error {
+	return step(ctx, "unmount", func() error { return d.unmount(path, unix.MNT_DETACH) })
 }
 
 func (d overlayDriver) Swap(ctx context.Context, tree, path string) error {
@@ -213,7 +233,7 @@ func (d overlayDriver) Swap(ctx context.Context, tree, path string) error {
 }
 
 // Settle mounts the volume's stack if it is not what is mounted.
-func (overlayDriver) Settle(ctx context.Context, path string) error {
+func (d overlayDriver) Settle(ctx context.Context, path string) error {
 	s, err := readStack(stackOf(path))
 	if err != nil {
 		return err
@@ -226,7 +246,7 @@ func (overlayDriver) Settle(ctx context.Context, path string) error {
 		if strings.Contains(m.VFSOptions, "/"+s.upper+"/") {
 			return nil
 		}
-		if err := detach(ctx, path); err != nil {
+		if err := d.detach(ctx, path); err != nil {
 			return err
 		}
 	}
@@ -246,13 +266,13 @@ func (overlayDriver) Identity(path string) (string, error) {
 	return s.upper, nil
 }
 
-// View mounts a frozen stack where nobody looks.
+// View mounts a stack that is not placed where nobody looks.
 func (overlayDriver) View(_ context.Context, path string) (string, func() error, error) {
 	s, err := readStack(stackOf(path))
 	if err != nil {
 		return "", nil, err
 	}
-	if s.upper != "" {
+	if stackOf(path) != path {
 		return path, func() error { return nil }, nil
 	}
 	return layersOf(path).view(s)

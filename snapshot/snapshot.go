@@ -88,10 +88,7 @@ func (v *Volume) snapshot(ctx context.Context, name string, md Metadata) (Snapsh
 		if err := op.draftBase(ctx, name); err != nil {
 			return err
 		}
-		if err := rename(ctx, op.work("item"), v.item(name), unix.RENAME_NOREPLACE); err != nil {
-			return err
-		}
-		return syncDir(v.record("snapshots"))
+		return rename(ctx, op.work("item"), v.item(name), unix.RENAME_NOREPLACE)
 	})
 	if err != nil {
 		return Snapshot{}, err

@@ -53,7 +53,7 @@ func writeStack(ctx context.Context, path string, s stack) error {
 // replaceStack writes s in place of the stack at path. The draft that a crash leaves is
 // taken over by the next call, and removed by sweep.
 func replaceStack(ctx context.Context, path string, s stack) error {
-	draft := filepath.Join(filepath.Dir(filepath.Dir(path)), "draft")
+	draft := filepath.Join(stateOf(path), "overlay", "draft")
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -287,8 +287,9 @@ func detachDead(ctx context.Context, dir string) error {
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil // somebody reads it
 	}
-	if err := detach(ctx, dir); err != nil {
-		return err
+	err = step(ctx, "unmount view", func() error { return unix.Unmount(dir, unix.MNT_DETACH) })
+	if err != nil && !errors.Is(err, unix.EINVAL) {
+		return &os.PathError{Op: "unmount", Path: dir, Err: err}
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

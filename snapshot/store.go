@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"log/slog"
@@ -202,7 +203,11 @@ func (s *Store) settleVolumes(ctx context.Context) error {
 
 // Close releases what the Store holds open. The volumes stay where they are.
 func (s *Store) Close() error {
-	return wrap(Error{Op: "close", Path: s.dir}, s.lock.close())
+	err := s.lock.close()
+	if c, ok := s.driver.(io.Closer); ok {
+		err = errors.Join(err, c.Close())
+	}
+	return wrap(Error{Op: "close", Path: s.dir}, err)
 }
 
 // Dir is the store's directory, absolute and without symbolic links.

@@ -59,10 +59,7 @@ func (s *Store) create(ctx context.Context, name, origin string, make func(tree 
 			if err := rename(ctx, op.work("record"), v.record(), unix.RENAME_NOREPLACE); err != nil {
 				return err
 			}
-			if err := s.driver.Place(ctx, op.work("tree"), v.Path()); err != nil {
-				return err
-			}
-			return syncDir(s.state("volumes"))
+			return s.driver.Place(ctx, op.work("tree"), v.Path())
 		})
 	}
 	if err != nil {

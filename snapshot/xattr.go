@@ -83,22 +83,29 @@ func grown(get func([]byte) (int, error)) ([]byte, error) {
 	}
 }
 
-// copyXattrs gives to all attributes of from.
-func copyXattrs(to, from xattrSet) error {
-	names, err := from.names()
-	if err != nil {
-		return err
+// all returns the attributes by name.
+func (x xattrSet) all() (map[string]string, error) {
+	names, err := x.names()
+	if err != nil || len(names) == 0 {
+		return nil, err
 	}
+	values := make(map[string]string, len(names))
 	for _, name := range names {
-		value, ok, err := from.value(name)
+		value, ok, err := x.value(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !ok {
-			continue
+		if ok {
+			values[name] = string(value)
 		}
-		if err := to.set(name, value); err != nil {
-			return &os.PathError{Op: "setxattr " + name, Path: to.path, Err: err}
+	}
+	return values, nil
+}
+
+func (x xattrSet) setAll(attrs map[string]string) error {
+	for name, value := range attrs {
+		if err := x.set(name, []byte(value)); err != nil {
+			return &os.PathError{Op: "setxattr " + name, Path: x.path, Err: err}
 		}
 	}
 	return nil

@@ -50,6 +50,15 @@
 // by the end of its context, by SIGKILL or by a power cut, and the next one resumes
 // after the last completed stage. Losing the state directory costs one restore.
 //
+// # Going back
+//
+// [Steering] narrows a run or has stages run again, with all that depend on them.
+// [Lab.Rollback] only restores: a machine as it was after a stage, and with it those
+// that depend on what is undone. [Lab.Checkpoint] gives one name to the state of all
+// machines at one moment. [Lab.Fork] copies a lab, [Lab.Bisect] finds the stage that
+// broke something, [Lab.Diff] shows what a stage changed. Nothing of this deletes a
+// snapshot; [Lab.Prune] does.
+//
 // # Secrets
 //
 // Steps and inputs hold secrets by name. [Options] has a function that returns their

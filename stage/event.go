@@ -21,8 +21,8 @@ const (
 	// "skipped" or "not wanted", Why is the reason, Key the stage's key.
 	Planned Kind = "planned"
 
-	// Restoring says that the machine's tree becomes that of the stage in Stage, or
-	// of the base if it is empty. Text is the snapshot's name.
+	// Restoring says that the machine's tree becomes that of the snapshot in Text.
+	// Stage is empty if that is the base's or a checkpoint's.
 	Restoring Kind = "restoring"
 	// Restored ends it, with Elapsed, and Err if it failed.
 	Restored Kind = "restored"

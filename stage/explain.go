@@ -82,32 +82,41 @@ func summary(changes []Change) string {
 // it would run again. It is empty if nothing changed, and an error that matches
 // [ErrNotFound] if the stage was never completed.
 func (l *Lab) Explain(ctx context.Context, stage string) ([]Change, error) {
-	i, err := l.resolve(stage)
+	t, i, err := l.look(ctx, stage)
 	if err != nil {
 		return nil, err
+	}
+	w := t.work[i]
+	last, ok := t.state.Keys[w.Name]
+	if !ok {
+		return nil, fmt.Errorf("stage %s: never completed: %w", w.ref, ErrNotFound)
+	}
+	if last == w.key {
+		return nil, nil
+	}
+	before := l.dir.loadRecipe(last)
+	if before == nil {
+		return nil, fmt.Errorf("stage %s: its last recipe: %w", w.ref, ErrNotFound)
+	}
+	return compare(before, w.recipe), nil
+}
+
+// look returns the track that has the named stage, and the stage's index in it.
+func (l *Lab) look(ctx context.Context, stage string) (*track, int, error) {
+	node, err := l.resolve(stage)
+	if err != nil {
+		return nil, 0, err
 	}
 	tracks, err := l.tracks(ctx, Steering{})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for _, t := range tracks {
-		for _, w := range t.work {
-			if w.node != i {
-				continue
+		for i, w := range t.work {
+			if w.node == node {
+				return t, i, nil
 			}
-			last, ok := t.state.Keys[w.Name]
-			if !ok {
-				return nil, fmt.Errorf("stage %s: never completed: %w", w.ref, ErrNotFound)
-			}
-			if last == w.key {
-				return nil, nil
-			}
-			before := l.dir.loadRecipe(last)
-			if before == nil {
-				return nil, fmt.Errorf("stage %s: its last recipe: %w", w.ref, ErrNotFound)
-			}
-			return compare(before, w.recipe), nil
 		}
 	}
-	return nil, nil
+	return nil, 0, fmt.Errorf("stage %q: %w", stage, ErrNotFound) // not reached: it was resolved
 }

@@ -50,10 +50,61 @@ func TestNeedsAcrossMachines(t *testing.T) {
 		f.wantLog("web", "w1 w2 w3")
 		f.wantLog("gw", "g1 changed other")
 	})
+	t.Run("until tells of others that are further", func(t *testing.T) {
+		f.run(stage.Steering{Until: "gw/g1"})
+		f.wantLog("gw", "g1")
+		f.wantLog("web", "w1 w2 w3")
+		if notes := f.kinds(stage.Note); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2" {
+			t.Errorf("notes %+v", notes)
+		}
+		f.run(stage.Steering{})
+	})
 	t.Run("until leaves others alone", func(t *testing.T) {
 		f.run(stage.Steering{From: "web/w2", Until: "web/w2"}, "web/w2")
 		f.wantLog("gw", "g1 changed")
 	})
+}
+
+func TestOnlyOfflineRestore(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pair())
+	f.run(stage.Steering{Only: []string{"web"}}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2")
+	f.run(stage.Steering{}, "gw/g3")
+	if err := f.lab().PowerOff(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	boots := f.machines["gw"].Boots()
+	f.run(stage.Steering{Offline: true})
+	if got := f.machines["gw"].Boots(); got != boots {
+		t.Error("a machine with nothing to run was started although offline")
+	}
+	restores := f.volumes["gw"].Count("Restore")
+	f.run(stage.Steering{Restore: true})
+	if got := f.volumes["gw"].Count("Restore"); got != restores+1 {
+		t.Errorf("%d restores, want one more than %d", got, restores)
+	}
+	f.wantLog("gw", "g1 g2 g3")
+}
+
+func TestQuiesce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		way   stage.Quiesce
+		why   string
+		boots int
+	}{{stage.QuiesceFreeze, "frozen", 1}, {stage.QuiesceStop, "stopped", 3}} {
+		f := newFixture(t, single("one", "two"))
+		f.plan.Setups[0].Quiesce = tt.way
+		f.run(stage.Steering{}, "gw/one", "gw/two")
+		saved := f.kinds(stage.SavedTree)
+		if got := saved[len(saved)-1].Why; got != tt.why {
+			t.Errorf("saved while %s, want %s", got, tt.why)
+		}
+		if got := f.machines["gw"].Boots(); got != tt.boots {
+			t.Errorf("%s: %d boots, want %d", tt.why, got, tt.boots)
+		}
+		f.wantLog("gw", "one two")
+	}
 }
 
 func TestFailureBlocksOnlyWhoNeedsIt(t *testing.T) {

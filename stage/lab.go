@@ -197,6 +197,7 @@ func (l *Lab) resolve(name string) (int, error) {
 func (l *Lab) emit(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e.Text, e.Err = string(l.secret.redact([]byte(e.Text))), string(l.secret.redact([]byte(e.Err)))
 	l.seq++
 	e.Seq, e.Time = l.seq, time.Now()
 	if l.opts.Events != nil {

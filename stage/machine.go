@@ -5,8 +5,9 @@ import (
 	"io"
 )
 
-// Machine is what a run needs of a machine. Implementations need not be safe for
-// concurrent use except for Exec, which several checks may call at a time.
+// Machine is what a run needs of a machine. Exec may be called at any time, also
+// concurrently, since stages of other machines may reach this one; of the other methods
+// one is called at a time.
 type Machine interface {
 	// Start boots the machine from its volume's tree and returns when commands can be
 	// run in it. The machine outlives ctx, which ends only the wait.

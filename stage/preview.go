@@ -22,8 +22,8 @@ type Decision struct {
 	Key string
 }
 
-// Preview returns what Run would do, changing nothing. It needs no lock and, without
-// targets, no privileges; then it knows of no snapshot and every stage would run.
+// Preview returns what Run would do, changing nothing. It needs no lock. Without
+// targets it needs no privileges either, and takes the lab's records for what is cached.
 func (l *Lab) Preview(ctx context.Context, s Steering) ([]Decision, error) {
 	tracks, err := l.tracks(ctx, s)
 	if err != nil {
@@ -111,7 +111,9 @@ func (st Stage) writeManual(b *strings.Builder, machine string, number int, note
 	for _, r := range remarks {
 		b.WriteString(r + "\n")
 	}
-	b.WriteByte('\n')
+	if len(st.Steps) > 0 {
+		b.WriteByte('\n')
+	}
 	for _, step := range st.Steps {
 		writeLines(b, machine, step.Manual(machine))
 	}
@@ -134,7 +136,10 @@ func writeLines(b *strings.Builder, machine string, lines []Line) {
 		fmt.Fprintf(b, "    %s# %s\n", where, first)
 		if more {
 			for l := range strings.Lines(rest) {
-				b.WriteString("    " + strings.TrimSuffix(l, "\n") + "\n")
+				if l != "\n" {
+					b.WriteString("    ")
+				}
+				b.WriteString(strings.TrimSuffix(l, "\n") + "\n")
 			}
 		}
 	}

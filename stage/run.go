@@ -48,7 +48,7 @@ type run struct {
 //
 // The end of ctx kills the command that is running, powers the machines off and makes
 // Run return; the next one resumes after the last completed stages. So does one after
-// a crash.
+// the program was killed, which a second Ctrl-C may well do if the first one ends ctx.
 func (l *Lab) Run(ctx context.Context, s Steering) (*Result, error) {
 	if len(l.opts.Targets) == 0 {
 		return nil, fmt.Errorf("run: %w: no targets in the options", ErrInvalid)
@@ -61,6 +61,9 @@ func (l *Lab) Run(ctx context.Context, s Steering) (*Result, error) {
 	start := time.Now()
 	r := &run{Lab: l, steering: s, slots: make(chan struct{}, l.opts.Parallel), peers: l.opts.Targets}
 	r.logs = l.dir.path("logs", start.UTC().Format("20060102T150405.000"))
+	if err := l.dir.pruneLogs(); err != nil {
+		l.log.Debug("old logs not removed", "err", err)
+	}
 	l.emit(Event{Kind: RunStarted, Text: l.plan.Name, Total: len(l.graph.nodes)})
 	err = r.do(ctx)
 	r.result.Elapsed = time.Since(start)

@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -69,15 +71,20 @@ func loadKey(file string) ([]byte, error) {
 	if err == nil && len(key) == 32 {
 		return key, nil
 	}
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
 	key = make([]byte, 32)
 	rand.Read(key)
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return nil, err
+	err = os.MkdirAll(filepath.Dir(file), 0o755)
+	if err == nil {
+		err = writeFile(file, key, 0o600)
 	}
-	return key, writeFile(file, key, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		// Only somebody who previews a plan gets here: a run has the lock in there.
+		err = nil
+	}
+	return key, err
 }
 
 // minRedacted is the length from which a secret is hidden in output. Hiding shorter

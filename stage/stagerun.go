@@ -22,6 +22,7 @@ func (m *machine) stage(ctx context.Context, w *work) error {
 		if err != nil {
 			return errors.Join(err, m.aftermath(ctx, w))
 		}
+		w.forced = "" // its snapshot is a fresh one now
 		m.result.ran(m, w)
 		return nil
 	})

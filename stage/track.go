@@ -65,7 +65,21 @@ func (t *track) newest(key string) (Saved, bool) {
 			return s, true
 		}
 	}
+	if t.target.Volume == nil && t.recorded(key) {
+		return Saved{Key: key}, true
+	}
 	return Saved{}, false
+}
+
+// recorded reports whether the records have a stage completed under the key. Where no
+// volume is at hand they are the best there is.
+func (t *track) recorded(key string) bool {
+	for _, k := range t.state.Keys {
+		if k == key {
+			return len(t.state.Stale) == 0
+		}
+	}
+	return false
 }
 
 // tracks looks at everything and decides what to do, without changing anything.

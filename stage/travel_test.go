@@ -186,7 +186,7 @@ func TestBisect(t *testing.T) {
 	if _, err := f.lab().Run(context.Background(), stage.Steering{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range words {
+	for _, word := range []string{"s0", "s4", "s5", "s11"} {
 		before := f.volumes["gw"].Count("Restore")
 		got, err := f.lab().Bisect(context.Background(), "gw", without{command{word}})
 		if err != nil || got != word {
@@ -204,4 +204,40 @@ func TestBisect(t *testing.T) {
 
 func containsWord(text, word string) bool {
 	return slices.Contains(strings.Fields(text), word)
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, single("one", "two"))
+	f.run(stage.Steering{}, "gw/one", "gw/two")
+	if _, err := f.lab().Checkpoint(ctx, "c"); err != nil {
+		t.Fatal(err)
+	}
+	f.plan.Setups[0].Stages[1].Steps = []stage.Step{do("zwei")}
+	f.run(stage.Steering{}, "gw/two")
+	removed, err := f.lab().Prune(ctx)
+	if err != nil || len(removed) != 1 || !strings.HasPrefix(removed[0], "gw/two-") {
+		t.Errorf("removed %q, %v", removed, err)
+	}
+	if again, err := f.lab().Prune(ctx); err != nil || again != nil {
+		t.Errorf("again removed %q, %v", again, err)
+	}
+	f.run(stage.Steering{})
+	f.run(stage.Steering{From: "one"}, "gw/one", "gw/two")
+	if err := f.lab().RestoreCheckpoint(ctx, "c"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOldLogsGo(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, single("one"))
+	for range 25 {
+		f.run(stage.Steering{From: "one"}, "gw/one")
+	}
+	logs, err := filepath.Glob(filepath.Join(f.opts.StateDir, "logs", "*"))
+	if err != nil || len(logs) != 20 {
+		t.Errorf("%d runs' logs, %v", len(logs), err)
+	}
 }

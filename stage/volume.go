@@ -45,7 +45,7 @@ type Saved struct {
 // Resetter is a [Volume] that can make its tree what it was before the first stage,
 // building that base if need be. It is called when no snapshot of the base is left
 // or the plan names another base. A volume that is none must hold a fresh tree before
-// the first run.
+// the first run. Snapshots may be lost by it.
 type Resetter interface {
 	Reset(ctx context.Context) error
 }

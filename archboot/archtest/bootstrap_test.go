@@ -19,7 +19,7 @@ import (
 func TestBootstrapTarball(t *testing.T) {
 	t.Parallel()
 	need(t, "tar", "zstd", "chroot")
-	m := debianMirror(t, archtest.Options{AddOns: []string{"nginx", "bind"}})
+	m := debianMirror(t, archtest.Options{})
 	dir := t.TempDir()
 	tarball := download(t, m)
 	file := filepath.Join(dir, "bootstrap.tar.zst")

@@ -17,32 +17,47 @@ import (
 )
 
 // entry is a built mirror in the cache directory: DIR/NAME when it is whole,
-// DIR/NAME.tmp-* while it is made, DIR/NAME.lock for the one that makes it.
+// DIR/NAME.tmp-* while it is made, DIR/NAME.lock for the one that makes it. The
+// name is STEM+ADDON+ADDON…
 type entry struct {
-	dir, name string
+	dir, stem string
+	addOns    []string // sorted
 }
 
 // layout changes with what this package puts into an entry.
-const layout = "2"
+const layout = "3"
 
 // cacheEntry names the mirror after all that decides its content, except for the
 // state of the Debian archive: a cached mirror is used for as long as it is kept.
 func cacheEntry(o Options) entry {
-	addOns := slices.Sorted(slices.Values(o.AddOns))
-	addOns = slices.Compact(addOns)
-	sum := sha256.Sum256([]byte(strings.Join([]string{
-		layout, debian.Version(), string(o.Suite), strings.Join(addOns, ","), o.DebianMirror,
-	}, "\n")))
-	return entry{dir: o.CacheDir, name: fmt.Sprintf("mirror-%s-%x", o.Suite, sum[:6])}
+	sum := sha256.Sum256([]byte(strings.Join([]string{layout, debian.Version(), o.DebianMirror}, "\n")))
+	return entry{
+		dir: o.CacheDir, stem: fmt.Sprintf("mirror-%s-%x", o.Suite, sum[:6]),
+		addOns: slices.Compact(slices.Sorted(slices.Values(o.AddOns))),
+	}
 }
 
-func (e entry) path() string { return filepath.Join(e.dir, e.name) }
+func (e entry) path() string {
+	return filepath.Join(e.dir, strings.Join(append([]string{e.stem}, e.addOns...), "+"))
+}
 
-// exists reports whether the mirror is there. It is renamed into place when it is
-// whole, so nothing else has to be looked at.
-func (e entry) exists() bool {
-	_, err := os.Stat(e.path())
-	return err == nil
+// find returns the directory of the entry, or of one that has further add-ons
+// besides, the fewest possible. An entry is renamed into place when it is whole, so
+// nothing else has to be looked at.
+func (e entry) find() (dir string, ok bool) {
+	candidates, _ := filepath.Glob(filepath.Join(e.dir, e.stem+"*"))
+	slices.SortFunc(candidates, func(a, b string) int { return strings.Count(a, "+") - strings.Count(b, "+") })
+	for _, candidate := range candidates {
+		stem, have, _ := strings.Cut(filepath.Base(candidate), "+")
+		if stem != e.stem || strings.Contains(candidate, ".tmp-") || strings.HasSuffix(candidate, ".lock") {
+			continue
+		}
+		names := strings.Split(have, "+")
+		if !slices.ContainsFunc(e.addOns, func(a string) bool { return !slices.Contains(names, a) }) {
+			return candidate, true
+		}
+	}
+	return "", false
 }
 
 // lock waits for the exclusive right to build the entry. It calls waiting once if
@@ -92,30 +107,31 @@ func (e entry) sweep() error {
 	return errors.Join(faults...)
 }
 
-// ensure builds the entry unless it is there. make is given an empty directory and
-// leaves in its subdirectory "mirror" what the entry becomes; the rest is removed.
-func (e entry) ensure(ctx context.Context, waiting func(), make func(dir string) error) error {
-	if e.exists() {
-		return nil
+// ensure builds the entry unless one is there that does, and returns its directory.
+// make is given an empty directory and leaves in its subdirectory "mirror" what the
+// entry becomes; the rest is removed.
+func (e entry) ensure(ctx context.Context, waiting func(), make func(dir string) error) (string, error) {
+	if dir, ok := e.find(); ok {
+		return dir, nil
 	}
 	unlock, err := e.lock(ctx, waiting)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer unlock()
 	if err := e.sweep(); err != nil {
-		return fmt.Errorf("remove what an interrupted build left: %w", err)
+		return "", fmt.Errorf("remove what an interrupted build left: %w", err)
 	}
-	if e.exists() {
-		return nil
+	if dir, ok := e.find(); ok {
+		return dir, nil
 	}
-	dir, err := os.MkdirTemp(e.dir, e.name+".tmp-")
+	dir, err := os.MkdirTemp(e.dir, filepath.Base(e.path())+".tmp-")
 	if err != nil {
-		return err
+		return "", err
 	}
 	err = make(dir)
 	if err == nil {
 		err = os.Rename(filepath.Join(dir, "mirror"), e.path())
 	}
-	return errors.Join(err, os.RemoveAll(dir))
+	return e.path(), errors.Join(err, os.RemoveAll(dir))
 }

@@ -39,12 +39,12 @@ func names(t *testing.T, dir string) []string {
 
 func TestEnsureBuildsOnce(t *testing.T) {
 	t.Parallel()
-	e := entry{dir: filepath.Join(t.TempDir(), "new"), name: "mirror"}
+	e := entry{dir: filepath.Join(t.TempDir(), "new"), stem: "mirror"}
 	var built atomic.Int32
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			err := e.ensure(t.Context(), func() {}, func(dir string) error {
+			_, err := e.ensure(t.Context(), func() {}, func(dir string) error {
 				built.Add(1)
 				return fill(dir)
 			})
@@ -64,9 +64,9 @@ func TestEnsureBuildsOnce(t *testing.T) {
 
 func TestEnsureFails(t *testing.T) {
 	t.Parallel()
-	e := entry{dir: t.TempDir(), name: "mirror"}
+	e := entry{dir: t.TempDir(), stem: "mirror"}
 	fault := errors.New("no")
-	err := e.ensure(t.Context(), func() {}, func(dir string) error {
+	_, err := e.ensure(t.Context(), func() {}, func(dir string) error {
 		if err := fill(dir); err != nil {
 			return err
 		}
@@ -82,14 +82,14 @@ func TestEnsureFails(t *testing.T) {
 
 func TestEnsureSweeps(t *testing.T) {
 	t.Parallel()
-	e := entry{dir: t.TempDir(), name: "mirror"}
+	e := entry{dir: t.TempDir(), stem: "mirror"}
 	if err := os.MkdirAll(filepath.Join(e.path()+".tmp-1", "mirror"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Join(e.dir, "other.tmp-1"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.ensure(t.Context(), func() {}, fill); err != nil {
+	if _, err := e.ensure(t.Context(), func() {}, fill); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := strings.Join(names(t, e.dir), " "), "mirror mirror.lock other.tmp-1"; got != want {
@@ -97,9 +97,38 @@ func TestEnsureSweeps(t *testing.T) {
 	}
 }
 
+func TestFind(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"mirror-a+bind+dhcp+nginx", "mirror-a+bind+nginx", "mirror-a+dhcp.tmp-1",
+		"mirror-a+nfs.lock", "mirror-b", "mirror-b+nfs", "mirror-ab"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		stem   string
+		addOns []string
+		want   string
+	}{
+		{"mirror-a", nil, "mirror-a+bind+nginx"},
+		{"mirror-a", []string{"nginx"}, "mirror-a+bind+nginx"},
+		{"mirror-a", []string{"dhcp", "nginx"}, "mirror-a+bind+dhcp+nginx"},
+		{"mirror-a", []string{"nfs"}, ""},
+		{"mirror-a", []string{"dhcp", "nfs"}, ""},
+		{"mirror-b", nil, "mirror-b"},
+		{"mirror-c", nil, ""},
+	} {
+		got, ok := entry{dir: dir, stem: c.stem, addOns: c.addOns}.find()
+		if ok != (c.want != "") || ok && filepath.Base(got) != c.want {
+			t.Errorf("%s with %q: got %q, want %q", c.stem, c.addOns, got, c.want)
+		}
+	}
+}
+
 func TestEnsureWaits(t *testing.T) {
 	t.Parallel()
-	e := entry{dir: t.TempDir(), name: "mirror"}
+	e := entry{dir: t.TempDir(), stem: "mirror"}
 	unlock, err := e.lock(t.Context(), func() {})
 	if err != nil {
 		t.Fatal(err)
@@ -107,11 +136,11 @@ func TestEnsureWaits(t *testing.T) {
 	defer unlock()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	tired := errors.New("tired of waiting")
-	err = e.ensure(ctx, func() { cancel(tired) }, fill)
+	_, err = e.ensure(ctx, func() { cancel(tired) }, fill)
 	if !errors.Is(err, tired) {
 		t.Errorf("got %v, want %v", err, tired)
 	}
-	if e.exists() {
+	if _, ok := e.find(); ok {
 		t.Error("built under another's lock")
 	}
 }
@@ -158,10 +187,10 @@ func TestBuildKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := cacheEntry(o)
-	if e.exists() {
+	if _, ok := e.find(); ok {
 		t.Error("a killed build left a mirror")
 	}
-	if err := e.ensure(t.Context(), func() { t.Error("the dead still hold the lock") }, fill); err != nil {
+	if _, err := e.ensure(t.Context(), func() { t.Error("the dead still hold the lock") }, fill); err != nil {
 		t.Fatal(err)
 	}
 	if left := names(t, dir); len(left) != 2 {

@@ -28,8 +28,23 @@
 // [Options].CacheDir. Starting it again takes milliseconds, and no network. The
 // build works in a directory of its own under a lock and renames the result into
 // place; one that is interrupted or killed leaves nothing that is used, and the
-// next one removes its remains. To get newer Debian packages, remove the mirror's
+// next one removes its remains. A mirror in the cache that has more add-ons than
+// are asked for is as good as one that has just those. To get newer Debian packages, remove the mirror's
 // directory from the cache.
+//
+// # What a mirror offers
+//
+// Its URLs are those of Arch's mirrors and of its archive, at whatever date:
+//
+//	/$repo/os/x86_64/$repo.db            and .files, with signatures
+//	/repos/2018/05/01/$repo/os/x86_64/   the same
+//	/iso/latest/                         bootstrap tarball, signature, sha256sums.txt
+//	/iso/2026.11.01/                     the same
+//
+// [Mirror.Requests] is the log of what was asked. [Mirror.Inject] makes it
+// misbehave: missing, slow, cut and altered files, foreign signatures, databases of
+// yesterday. [Mirror.Listen] serves it in further network namespaces, so that a
+// machine without a network finds it on its own loopback.
 //
 // # How the packages are made
 //

@@ -16,13 +16,17 @@ import (
 )
 
 // debianMirror starts a mirror of a Debian suite from the cache that RIG_CACHE
-// names, or from the default one.
+// names, or from the default one. All tests of the default suite share one build,
+// with every add-on.
 func debianMirror(t *testing.T, o archtest.Options) *archtest.Mirror {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds a distribution")
 	}
 	o.CacheDir = os.Getenv("RIG_CACHE")
+	if o.Suite == "" || o.Suite == archtest.Trixie {
+		o.AddOns = archtest.AddOns(archtest.Trixie)
+	}
 	o.Progress = func(e archtest.Event) {
 		if e.Phase != "packages" || e.Done == e.Total {
 			t.Logf("%s: %s", e.Phase, e.Message)

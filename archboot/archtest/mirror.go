@@ -28,7 +28,8 @@ type Mirror struct {
 	key          *pgp.Key
 	public       []byte
 	signed       time.Time // the date of the signatures that are made at the start
-	dir          string    // temporary; holds the key file and the synthetic packages
+	keyFile      string
+	dir          string // temporary; see tempDir
 	repositories []string
 	site         *site
 	server       *http.Server
@@ -88,35 +89,51 @@ func (m *Mirror) start(ctx context.Context) error {
 
 // load finds or builds what is served, and its key.
 func (m *Mirror) load(ctx context.Context, p *progress) error {
-	var err error
-	if m.dir, err = os.MkdirTemp("", "archtest-"); err != nil {
+	if m.opts.Suite == Synthetic {
+		return m.loadSynthetic()
+	}
+	dir, err := m.build(ctx, p)
+	if err != nil {
 		return err
 	}
-	if m.opts.Suite == Synthetic {
-		if m.key, err = m.newKey(); err != nil {
-			return err
-		}
-	} else {
-		e := cacheEntry(m.opts)
-		if err := m.build(ctx, e, p); err != nil {
-			return err
-		}
-		secret, err := os.ReadFile(filepath.Join(e.path(), secretFile))
-		if err != nil {
-			return err
-		}
-		if m.key, err = pgp.Parse(secret); err != nil {
-			return err
-		}
-		if err := m.site.mount(filepath.Join(e.path(), wwwDir)); err != nil {
-			return err
-		}
-		m.repositories = []string{"core", "extra"}
+	m.keyFile = filepath.Join(dir, publicFile)
+	if m.public, err = os.ReadFile(m.keyFile); err != nil {
+		return err
+	}
+	secret, err := os.ReadFile(filepath.Join(dir, secretFile))
+	if err != nil {
+		return err
+	}
+	if m.key, err = pgp.Parse(secret); err != nil {
+		return err
+	}
+	m.repositories = []string{"core", "extra"}
+	return m.site.mount(filepath.Join(dir, wwwDir))
+}
+
+// loadSynthetic makes a key.
+func (m *Mirror) loadSynthetic() error {
+	dir, err := m.tempDir()
+	if err != nil {
+		return err
+	}
+	if m.key, err = m.newKey(); err != nil {
+		return err
 	}
 	if m.public, err = m.key.Public(); err != nil {
 		return err
 	}
-	return os.WriteFile(m.PublicKeyFile(), m.public, 0o644)
+	m.keyFile = filepath.Join(dir, publicFile)
+	return os.WriteFile(m.keyFile, m.public, 0o644)
+}
+
+// tempDir is the mirror's directory for what is not in the cache, made when it is
+// first asked for.
+func (m *Mirror) tempDir() (dir string, err error) {
+	if m.dir == "" {
+		m.dir, err = os.MkdirTemp("", "archtest-")
+	}
+	return m.dir, err
 }
 
 // newKey makes the key of a synthetic mirror, and sets the time of its signatures.
@@ -129,12 +146,12 @@ func (m *Mirror) newKey() (*pgp.Key, error) {
 	return pgp.New(keyName, yesterday, 0)
 }
 
-// build makes sure that the entry is in the cache.
-func (m *Mirror) build(ctx context.Context, e entry, p *progress) error {
+// build makes sure that the mirror is in the cache and returns its directory.
+func (m *Mirror) build(ctx context.Context, p *progress) (string, error) {
 	waiting := func() {
 		p.report(Event{Phase: "wait", Message: "another process builds this mirror: waiting for it"})
 	}
-	return e.ensure(ctx, waiting, func(dir string) error {
+	return cacheEntry(m.opts).ensure(ctx, waiting, func(dir string) error {
 		if err := preflight(); err != nil {
 			return err
 		}
@@ -148,7 +165,11 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 		return nil
 	}
 	name := m.opts.Repository
-	www := filepath.Join(m.dir, wwwDir)
+	dir, err := m.tempDir()
+	if err != nil {
+		return err
+	}
+	www := filepath.Join(dir, wwwDir)
 	w := &repoWriter{key: m.key, now: m.signed, report: func(Event) {}, total: len(m.opts.Packages)}
 	if _, err := w.write(ctx, www, name, m.opts.Packages); err != nil {
 		return err
@@ -206,9 +227,9 @@ func (m *Mirror) Close() error {
 // PublicKey returns the armored OpenPGP key that everything is signed with.
 func (m *Mirror) PublicKey() []byte { return m.public }
 
-// PublicKeyFile is the path of a file with what [Mirror.PublicKey] returns. It
-// goes with the mirror when that is closed.
-func (m *Mirror) PublicKeyFile() string { return filepath.Join(m.dir, publicFile) }
+// PublicKeyFile is the path of a file with what [Mirror.PublicKey] returns. That of
+// a synthetic mirror goes when the mirror is closed.
+func (m *Mirror) PublicKeyFile() string { return m.keyFile }
 
 // Fingerprint is the key's, in upper-case hexadecimal.
 func (m *Mirror) Fingerprint() string { return m.key.Fingerprint() }

@@ -34,7 +34,8 @@ type Options struct {
 	// Suite defaults to [Trixie].
 	Suite Suite
 	// AddOns are further packages of repository extra, by their Arch names; see
-	// [AddOns]. Each adds a second or more to the first start.
+	// [AddOns]. Each adds a second or more to the first start. The mirror may
+	// have others as well.
 	AddOns []string
 	// Packages are made when the mirror starts and served from the repository
 	// that Repository names.

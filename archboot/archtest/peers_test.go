@@ -235,7 +235,7 @@ func median(times []time.Duration) time.Duration {
 
 // BenchmarkStartWarm starts mirrors that are in the cache.
 func BenchmarkStartWarm(b *testing.B) {
-	o := Options{CacheDir: os.Getenv("RIG_CACHE"), AddOns: []string{"nginx", "bind"}}
+	o := Options{CacheDir: os.Getenv("RIG_CACHE")}
 	NewMirror(b, o)
 	for b.Loop() {
 		m, err := Start(b.Context(), o)

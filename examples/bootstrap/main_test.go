@@ -150,3 +150,41 @@ func TestUsage(t *testing.T) {
 		}
 	}
 }
+
+// TestWithoutPacman runs the program where neither pacman nor gpg is to be found.
+func TestWithoutPacman(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making roots needs root privileges")
+	}
+	m := archtest.NewMirror(t, archtest.Options{})
+	dir := t.TempDir()
+	bin, root, password := filepath.Join(dir, "bin"), filepath.Join(dir, "root"), filepath.Join(dir, "password")
+	err := errors.Join(os.Mkdir(bin, 0o755), os.Mkdir(root, 0o755), os.WriteFile(password, nil, 0o600))
+	for _, name := range []string{"sh", "mount", "cat"} {
+		path, lookErr := exec.LookPath(name)
+		err = errors.Join(err, lookErr, os.Symlink(path, filepath.Join(bin, name)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-mirror", m.Server(), "-key", m.PublicKeyFile(), "-packages", "base,openssh", root, "gw", password}
+	cmd, out := program(t, os.Args[0], args...)
+	cmd.Env = []string{"PATH=" + bin, "BE_BOOTSTRAP=1"}
+	if err := cmd.Run(); err == nil || !strings.Contains(out.String(), "package pacman-package-manager on Debian") {
+		t.Errorf("without a tarball: %v\n%s", err, out)
+	}
+	args = append([]string{"-tarball", m.BootstrapURL(), "-fingerprint", m.Fingerprint()}, args...)
+	cmd, out = program(t, os.Args[0], args...)
+	cmd.Env = []string{"PATH=" + bin, "BE_BOOTSTRAP=1"}
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"because this host has no pacman", "the password is empty"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not said:\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, "usr/bin/sshd")); err != nil {
+		t.Error(err)
+	}
+}

@@ -50,22 +50,22 @@ func (h *Host) start(ctx context.Context, image string) error {
 		return err
 	}
 	defer ready.Close()
-	ended, err := h.launch(ready.Address())
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("not ready after %v", bootTimeout))
+	defer cancel()
+	running, err := h.launch(ctx, ready.Address())
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("not ready after %v", bootTimeout))
-	defer cancel()
-	leader, err := ready.Wait(ctx, ended)
+	leader, err := ready.Wait(running)
 	if err != nil {
 		return err
 	}
 	return h.record(leader)
 }
 
-// launch starts nspawn as a process that outlives us. The channel is closed when
-// it ends.
-func (h *Host) launch(notify string) (ended <-chan struct{}, err error) {
+// launch starts nspawn as a process that outlives us. The context that it returns
+// ends with nspawn, too.
+func (h *Host) launch(ctx context.Context, notify string) (context.Context, error) {
 	group, err := h.cgroup().create()
 	if err != nil {
 		return nil, err
@@ -102,12 +102,12 @@ func (h *Host) launch(notify string) (ended <-chan struct{}, err error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	done := make(chan struct{})
+	running, ended := context.WithCancelCause(ctx)
 	go func() {
-		defer close(done)
 		_ = cmd.Wait() // reaped if it ends before us; why it ended is in the console
+		ended(ErrGone)
 	}()
-	return done, nil
+	return running, nil
 }
 
 func (h *Host) nspawnArgs() []string {

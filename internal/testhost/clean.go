@@ -5,15 +5,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-
-	"github.com/prologin/rig/internal/testroot"
 )
 
 // Clean stops the module's hosts, of any suite, and removes the images of all
 // hosts. Hosts of other modules that run have copies of their own.
 func Clean(ctx context.Context, cfg Config) error {
 	var err error
-	for _, suite := range []string{testroot.Bookworm, testroot.Trixie, testroot.Sid} {
+	for _, suite := range suites {
 		cfg.Suite = suite
 		err = errors.Join(err, Stop(ctx, cfg))
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/prologin/rig/internal/testroot"
 )
@@ -27,6 +29,9 @@ type Config struct {
 	Output io.Writer
 }
 
+// suites are those that a host or a root can be of.
+var suites = []string{testroot.Bookworm, testroot.Trixie, testroot.Sid}
+
 // packages is what the host has beyond a minimal root: what machines need on a
 // full host, what archboot needs, and what tests look at the real thing with.
 var packages = []string{
@@ -42,6 +47,9 @@ func (c Config) root() testroot.Config {
 // withDefaults fills in what is empty.
 func (c Config) withDefaults() (Config, error) {
 	c.Suite = cmp.Or(c.Suite, testroot.Trixie)
+	if !slices.Contains(suites, c.Suite) {
+		return c, fmt.Errorf("testhost: no suite %q, there are %s", c.Suite, strings.Join(suites, ", "))
+	}
 	if c.Output == nil {
 		c.Output = io.Discard
 	}

@@ -9,10 +9,16 @@
 // The command below cmd/testhost is made for go test:
 //
 //	go build -o bin/testhost ./internal/testhost/cmd/testhost
+//	bin/testhost build                                               # once, a minute or two
 //	go test -exec "$PWD/bin/testhost exec" ./nspawn
 //	bin/testhost with go test -exec "$PWD/bin/testhost exec" ./...   # one boot for all
-//	bin/testhost -suite bookworm with …                              # systemd 252
+//	go test -run '^$' -bench . -exec "$PWD/bin/testhost exec" ./nspawn
+//	bin/testhost -suite bookworm shell                               # systemd 252
 //	go run ./internal/testhost/cmd/testhost shell                    # look around
+//
+// It has to run as root: an ordinary user puts sudo before each bin/testhost,
+// and start and stop around go test in place of with. Go's own run command
+// hides the exit status, so build it for -exec.
 //
 // A test that needs a host begins with [Require]. It sees its module, its
 // working directory, testroot's cache and the directory of the test binary at

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -31,6 +32,13 @@ func config(t *testing.T) testhost.Config {
 func acquire(t *testing.T, cfg testhost.Config) *testhost.Host {
 	t.Helper()
 	host, err := testhost.Acquire(t.Context(), cfg)
+	check(t, err)
+	return host
+}
+
+// check skips the test if there can be no host here, and fails it on another error.
+func check(t *testing.T, err error) {
+	t.Helper()
 	for _, reason := range []error{
 		testroot.ErrNotRoot, testroot.ErrMissing, testroot.ErrUnreachable, testhost.ErrMissing, testhost.ErrNotSupported,
 	} {
@@ -41,7 +49,6 @@ func acquire(t *testing.T, cfg testhost.Config) *testhost.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return host
 }
 
 // gone asserts that nothing is left of a host.
@@ -49,20 +56,26 @@ func gone(t *testing.T, name string) {
 	t.Helper()
 	for _, path := range []string{
 		"/sys/fs/cgroup/" + name, "/sys/fs/cgroup/unified/" + name, "/run/systemd/nspawn/propagate/" + name,
+		"/run/systemd/nspawn/unix-export/" + name,
 		filepath.Join(testroot.CacheDir(), "testhost/run", name),
 	} {
 		if _, err := os.Lstat(path); err == nil {
 			t.Errorf("%s is left", path)
 		}
 	}
-	for _, path := range []string{"/proc/self/mountinfo", "/sys/block/loop*/loop/backing_file"} {
-		names, _ := filepath.Glob(path)
-		for _, path := range names {
-			if text, err := os.ReadFile(path); err == nil && bytes.Contains(text, []byte(name)) {
-				t.Errorf("%s is left in %s", name, path)
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || bytes.Contains(mounts, []byte(name)) {
+		t.Errorf("%s is left in our mount namespace, %v", name, err)
+	}
+	// The kernel takes a mount namespace apart in the background.
+	eventually(t, "the loop device is free", func() error {
+		loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+		for _, loop := range loops {
+			if text, err := os.ReadFile(loop); err == nil && bytes.Contains(text, []byte(name)) {
+				return fmt.Errorf("%s: %s", loop, text)
 			}
 		}
-	}
+		return nil
+	})
 }
 
 func TestLife(t *testing.T) {

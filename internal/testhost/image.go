@@ -70,6 +70,31 @@ func makeImage(ctx context.Context, path string, cfg testroot.Config) error {
 	return os.RemoveAll(root)
 }
 
+// Roots makes the testroot roots of all suites, one after the other (some 15 s
+// each, once): tests in a host find them in the cache or are skipped, for they
+// have no network there to make them. A suite whose packages cannot be reached is
+// said and left out.
+func Roots(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	h := newHost(cfg)
+	for _, suite := range suites {
+		started := time.Now()
+		_, err := testroot.Build(ctx, testroot.Config{Suite: suite})
+		switch took := time.Since(started); {
+		case errors.Is(err, testroot.ErrUnreachable):
+			h.say("tests that need Debian %s will be skipped: %v", suite, err)
+		case err != nil:
+			return err
+		case took > time.Second:
+			h.say("built a root of Debian %s for tests in %.1f s", suite, took.Seconds())
+		}
+	}
+	return nil
+}
+
 // loopDevices is how many there are nodes for. Loop devices are the kernel's, so
 // the free one that the host is given may have any number that the machine
 // around it has come to.

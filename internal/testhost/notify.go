@@ -28,18 +28,10 @@ func (n *notifySocket) Address() string { return n.conn.LocalAddr().String() }
 
 func (n *notifySocket) Close() error { return n.conn.Close() }
 
-// Wait returns the PID of the host's PID 1 once the host says that it is ready.
-func (n *notifySocket) Wait(ctx context.Context, ended <-chan struct{}) (leader int, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-ended:
-			cancel(ErrGone)
-		case <-ctx.Done():
-		}
-		_ = n.conn.SetReadDeadline(time.Unix(1, 0))
-	}()
+// Wait returns the PID of the host's PID 1 once the host says that it is ready,
+// or why ctx ended.
+func (n *notifySocket) Wait(ctx context.Context) (leader int, err error) {
+	defer context.AfterFunc(ctx, func() { _ = n.conn.SetReadDeadline(time.Unix(1, 0)) })()
 	message := make([]byte, 4096)
 	for ready := false; !ready || leader == 0; {
 		size, err := n.conn.Read(message)

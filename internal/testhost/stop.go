@@ -35,8 +35,12 @@ func (h *Host) sweep(ctx context.Context) error {
 	if err := errors.Join(group.kill(), group.empty(ctx)); err != nil {
 		return err
 	}
-	// nspawn refuses to remove the second where /run is on disk.
-	err := errors.Join(group.remove(), remove(filepath.Join("/run/systemd/nspawn/propagate", h.name)))
+	err := group.remove()
+	// The mount points of a killed nspawn. Even one that ends by itself leaves the
+	// first where /run is on disk.
+	for _, name := range []string{"propagate", "unix-export"} {
+		err = errors.Join(err, remove(filepath.Join("/run/systemd/nspawn", name, h.name)))
+	}
 	for _, name := range []string{"host.json", "keep", "console.log", "disk.img", "root"} {
 		err = errors.Join(err, remove(h.path(name)))
 	}

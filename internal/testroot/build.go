@@ -118,7 +118,11 @@ func mmdebstrap(ctx context.Context, path, uri, proxy string, cfg Config) error 
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	runtime.LockOSThread() // the signal comes when the thread that forked ends
 	defer runtime.UnlockOSThread()
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return fmt.Errorf("mmdebstrap %s: %w", cfg.Suite, context.Cause(ctx))
+	}
+	if err != nil {
 		return fmt.Errorf("mmdebstrap %s: %w, its last lines:\n%s", cfg.Suite, err, tail(log.String(), 10))
 	}
 	return nil

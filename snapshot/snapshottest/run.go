@@ -2,6 +2,7 @@
 package snapshottest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prologin/rig/snapshot"
 )
@@ -42,6 +44,9 @@ func Run(t *testing.T, open func(t *testing.T) *snapshot.Store) {
 		{"Busy", checkBusy},
 		{"Reopen", checkReopen},
 		{"Cancelled", checkCancelled},
+		{"Diff", checkDiff},
+		{"Export", checkExport},
+		{"Size", checkSize},
 		{"Many", checkMany},
 		{"NothingLeft", checkNothingLeft},
 	} {
@@ -469,6 +474,128 @@ func checkCancelled(t *testing.T, s *snapshot.Store) {
 	}
 	same(t, want, Describe(t, v.Path()))
 	same(t, []string{"a"}, names(t, v))
+}
+
+func checkDiff(t *testing.T, s *snapshot.Store) {
+	v := create(t, s, "gw")
+	Furnish(t, v.Path())
+	take(t, v, "a", snapshot.Metadata{})
+	at := func(name string) string { return filepath.Join(v.Path(), name) }
+	same(t, nil, diff(t, v, "a", ""))
+	write(t, v, "new/file", "1")
+	write(t, v, "empty", "not any more")
+	write(t, v, "dir/sub/deep", strings.Repeat("0123456789abcdeF", 1<<14)) // of the same size
+	for _, err := range []error{
+		os.Remove(at("pipe")),
+		os.Mkdir(at("pipe"), 0o755),
+		os.RemoveAll(at("var")),
+		os.Chmod(at("socket"), 0o700),
+		os.Chmod(at("dir"), 0o700),
+		os.Remove(at("link")),
+		os.Symlink("elsewhere", at("link")),
+		os.Chtimes(at("sparse"), time.Now(), time.Now()), // no change
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, v, "b", snapshot.Metadata{})
+	want := []string{
+		"attributes dir", "content dir/sub/deep", "content empty", "content link", "added new", "added new/file",
+		"removed pipe", "added pipe", "attributes socket", "removed var", "removed var/lib", "removed var/lib/empty",
+	}
+	same(t, want, diff(t, v, "a", "b"))
+	same(t, want, diff(t, v, "a", ""))
+	same(t, nil, diff(t, v, "b", "b"))
+	restore(t, v, "a")
+	same(t, nil, diff(t, v, "a", ""))
+	if got := diff(t, v, "b", "a"); len(got) != len(want) {
+		t.Errorf("back: %v", got)
+	}
+	for _, err := range v.Diff(t.Context(), "a", "missing") {
+		is(t, err, snapshot.ErrNotFound)
+	}
+}
+
+func diff(t *testing.T, v *snapshot.Volume, from, to string) []string {
+	t.Helper()
+	var list []string
+	for c, err := range v.Diff(t.Context(), from, to) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, string(c.Kind)+" "+c.Path)
+	}
+	return list
+}
+
+func checkSize(t *testing.T, s *snapshot.Store) {
+	v := create(t, s, "gw")
+	write(t, v, "sub/f", strings.Repeat("0123456789abcdef", 1<<16))
+	if err := os.Link(filepath.Join(v.Path(), "sub/f"), filepath.Join(v.Path(), "g")); err != nil {
+		t.Fatal(err)
+	}
+	take(t, v, "a", snapshot.Metadata{})
+	for _, name := range []string{"", "a"} {
+		size, err := v.Size(t.Context(), name)
+		if err != nil || size.Entries != 2 || size.Referenced < 1<<20 || size.Referenced > 2<<20 {
+			t.Errorf("size of %q is %+v, %v", name, size, err)
+		}
+		if known := s.Driver().Capabilities().Exclusive; known != (size.Exclusive >= 0) {
+			t.Errorf("exclusive size is %d, the driver promises %v", size.Exclusive, known)
+		}
+	}
+	_, err := v.Size(t.Context(), "missing")
+	is(t, err, snapshot.ErrNotFound)
+}
+
+// checkExport: a stream is the same each time, makes the same tree, and is refused if
+// a byte is missing or wrong.
+func checkExport(t *testing.T, s *snapshot.Store) {
+	v := create(t, s, "gw")
+	Furnish(t, v.Path())
+	want := Describe(t, v.Path())
+	take(t, v, "a", snapshot.Metadata{Key: "k", Labels: map[string]string{"x": "y", "a": "b"}})
+	var one, two bytes.Buffer
+	digest, err := v.Export(t.Context(), "a", &one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := v.Export(t.Context(), "a", &two); err != nil || again != digest || !bytes.Equal(one.Bytes(), two.Bytes()) {
+		t.Errorf("exported again: %s, was %s, %v", again, digest, err)
+	}
+	w, snap, err := s.Import(t.Context(), "web", bytes.NewReader(one.Bytes()), snapshot.ImportOptions{Digest: digest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, want, Describe(t, w.Path()))
+	same(t, want, view(t, w, "a"))
+	if snap.Volume != "web" || snap.Name != "a" || snap.Key != "k" || snap.Labels["x"] != "y" {
+		t.Errorf("imported as %+v", snap)
+	}
+	var three bytes.Buffer
+	if again, err := w.Export(t.Context(), "a", &three); err != nil || again != digest || !bytes.Equal(one.Bytes(), three.Bytes()) {
+		t.Errorf("exported from the copy: %s, was %s, %v", again, digest, err)
+	}
+	if b := take(t, w, "b", snapshot.Metadata{}); b.Parent != "a" {
+		t.Errorf("after an import the parent of the next is %q", b.Parent)
+	}
+	before := paths(Describe(t, s.Dir()))
+	flipped := bytes.Clone(one.Bytes())
+	flipped[len(flipped)/2] ^= 1
+	for what, stream := range map[string][]byte{"cut": one.Bytes()[:one.Len()-1], "half": one.Bytes()[:one.Len()/2], "empty": nil, "flipped": flipped} {
+		_, _, err := s.Import(t.Context(), "new", bytes.NewReader(stream), snapshot.ImportOptions{})
+		if !errors.Is(err, snapshot.ErrCorrupt) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, opts := range []snapshot.ImportOptions{{Digest: "00"}, {MaxBytes: 1 << 20}, {MaxEntries: 5}, {NoDevices: true}} {
+		_, _, err := s.Import(t.Context(), "new", bytes.NewReader(one.Bytes()), opts)
+		is(t, err, snapshot.ErrCorrupt)
+	}
+	_, _, err = s.Import(t.Context(), "web", bytes.NewReader(one.Bytes()), snapshot.ImportOptions{})
+	is(t, err, snapshot.ErrExists)
+	same(t, before, paths(Describe(t, s.Dir())))
 }
 
 // checkMany: more snapshots than any stack of layers can have.

@@ -1,10 +1,18 @@
 package check
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/stagetest"
 )
 
 // answer makes a DNS message that answers a query with records of one type. Names in
@@ -65,6 +73,90 @@ func TestParseAnswer(t *testing.T) {
 	}
 	if _, err := parseAnswer(answer(query, 1), 8, 1); !errors.Is(err, errMalformed) {
 		t.Errorf("answer to another query: %v", err)
+	}
+}
+
+// dnsServer answers queries for A over UDP with a truncated message and over TCP whole.
+func dnsServer(t *testing.T) string {
+	t.Helper()
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+	if err != nil {
+		udp.Close()
+		t.Skipf("the same port for TCP: %v", err)
+	}
+	t.Cleanup(func() { udp.Close(); tcp.Close() })
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			n, from, err := udp.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			m := answer(buf[:n], 1)
+			m[2] |= 2
+			udp.WriteTo(m, from)
+		}
+	}()
+	go func() {
+		for {
+			conn, err := tcp.Accept()
+			if err != nil {
+				return
+			}
+			buf := make([]byte, 512)
+			if n, err := conn.Read(buf); err == nil && n > 2 {
+				m := answer(buf[2:n], 1, []byte{192, 168, 1, 254})
+				conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(m))), m...))
+			}
+			conn.Close()
+		}
+	}()
+	return udp.LocalAddr().String()
+}
+
+// once is a check that is looked at once only.
+type once struct{ Resolves }
+
+func (o once) Probe(ctx context.Context, s *stage.Session) error {
+	if err := o.Resolves.Probe(ctx, s); err != nil {
+		return fmt.Errorf("%w, as far as a test is concerned: %w", stage.ErrInvalid, err)
+	}
+	return nil
+}
+
+func TestResolves(t *testing.T) {
+	t.Parallel()
+	server := dnsServer(t)
+	dir := t.TempDir()
+	v, err := stagetest.NewVolume(filepath.Join(dir, "volume"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, tt := range []struct {
+		check Resolves
+		seen  string
+	}{
+		{Resolves{Name: "gw.prolo", Server: server}, ""},
+		{Resolves{Name: "gw.prolo", Server: server, Want: "192.168.1.254"}, ""},
+		{Resolves{Name: "gw.prolo", Server: server, Want: "192.168.1.1"}, "records 192.168.1.254"},
+		{Resolves{Name: "gw.prolo", Server: server, Type: "TXT"}, "no record TXT"},
+	} {
+		lab, err := stage.Open(
+			stage.Plan{Name: "lab", Setups: []stage.Setup{{Machine: "m", Stages: []stage.Stage{{
+				Name: fmt.Sprint("s", i), Checks: []stage.Check{once{tt.check}},
+			}}}}},
+			stage.Options{StateDir: filepath.Join(dir, "state"), Targets: map[string]stage.Target{"m": {Machine: stagetest.NewMachine(v), Volume: v}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = lab.Run(context.Background(), stage.Steering{From: fmt.Sprint("s", i)})
+		if (err != nil) != (tt.seen != "") || err != nil && !strings.Contains(err.Error(), tt.seen) {
+			t.Errorf("%s: %v, want %q", tt.check, err, tt.seen)
+		}
 	}
 }
 

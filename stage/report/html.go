@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/human"
 )
 
 //go:embed page.html
@@ -27,7 +28,7 @@ type Page struct {
 // font, no network. It can be used by keyboard and follows the reader's choice of light
 // or dark.
 func (r *Recorder) HTML(w io.Writer, p Page) error {
-	t, err := template.New("page").Funcs(template.FuncMap{"took": took, "join": strings.Join}).Parse(pageText)
+	t, err := template.New("page").Funcs(template.FuncMap{"took": human.Duration, "join": strings.Join, "meaning": meaning}).Parse(pageText)
 	if err != nil {
 		return err
 	}
@@ -128,12 +129,12 @@ func (m *machine) lane(r *run) lane {
 		if end.IsZero() {
 			end = r.End
 		}
-		b := bar{Class: s.Status, Text: fmt.Sprintf("%s, %s", s.Name, took(end.Sub(s.Begin))), ID: id(s)}
+		b := bar{Class: s.Status, Text: fmt.Sprintf("%s, %s", s.Name, human.Duration(end.Sub(s.Begin))), ID: id(s)}
 		b.From, b.Width = place(s.Begin, end)
 		l.Bars = append(l.Bars, b)
 	}
 	for _, s := range m.Spans {
-		b := bar{Class: "machine", Text: fmt.Sprintf("%s, %s", s.What, took(s.End.Sub(s.Begin)))}
+		b := bar{Class: "machine", Text: fmt.Sprintf("%s, %s", s.What, human.Duration(s.End.Sub(s.Begin)))}
 		b.From, b.Width = place(s.Begin, s.End)
 		l.Bars = append(l.Bars, b)
 	}
@@ -147,20 +148,7 @@ func ticks(total time.Duration) (out []tick) {
 		step = step * []time.Duration{2, 5, 2}[i%3] / []time.Duration{1, 2, 1}[i%3]
 	}
 	for at := time.Duration(0); at <= total && total > 0; at += step {
-		out = append(out, tick{100 * float64(at) / float64(total), took(at)})
+		out = append(out, tick{100 * float64(at) / float64(total), human.Duration(at)})
 	}
 	return out
-}
-
-// took rounds a time for people.
-func took(d time.Duration) string {
-	switch {
-	case d >= time.Minute:
-		return d.Round(time.Second).String()
-	case d >= time.Second:
-		return d.Round(100 * time.Millisecond).String()
-	case d >= time.Millisecond:
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(10 * time.Microsecond).String()
 }

@@ -144,17 +144,41 @@ func (v *Volume) Saved(ctx context.Context) ([]stage.Saved, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []stage.Saved
+	var found []meta
 	for _, e := range entries {
-		var s stage.Saved
+		var s meta
 		data, err := os.ReadFile(v.path("snapshots", e.Name(), "meta.json"))
 		if err != nil || json.Unmarshal(data, &s) != nil || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		out = append(out, s)
+		found = append(found, s)
 	}
-	slices.SortStableFunc(out, func(a, b stage.Saved) int { return a.Time.Compare(b.Time) })
+	slices.SortFunc(found, func(a, b meta) int { return a.Number - b.Number })
+	var out []stage.Saved
+	for _, s := range found {
+		out = append(out, s.Saved)
+	}
 	return out, nil
+}
+
+// meta is what is kept of a snapshot. The clock may be set back, so that the time does
+// not tell which is newer.
+type meta struct {
+	stage.Saved
+	Number int
+}
+
+// next returns a number greater than that of any snapshot.
+func (v *Volume) next() int {
+	number := 0
+	files, _ := filepath.Glob(v.path("snapshots", "*", "meta.json"))
+	for _, f := range files {
+		var s meta
+		if data, err := os.ReadFile(f); err == nil && json.Unmarshal(data, &s) == nil {
+			number = max(number, s.Number)
+		}
+	}
+	return number + 1
 }
 
 // Save copies the tree.
@@ -167,7 +191,7 @@ func (v *Volume) Save(ctx context.Context, s stage.Saved) error {
 		return fmt.Errorf("snapshot %s: %w", s.Name, fs.ErrExist)
 	}
 	s.Time = time.Now()
-	data, err := json.Marshal(s)
+	data, err := json.Marshal(meta{s, v.next()})
 	if err != nil {
 		return err
 	}

@@ -151,8 +151,11 @@ func (e EditFile) Manual(string) []stage.Line {
 	if e.After == "" {
 		return typed("%s", hereDocument("cat >>"+quote(e.Path), block))
 	}
-	return typed("%s", hereDocument("sed -i "+quote("/^"+e.After+"$/r /dev/stdin")+" "+quote(e.Path), block))
+	return typed("%s", hereDocument("sed -i "+quote("/^"+sedLiteral.Replace(e.After)+"$/r /dev/stdin")+" "+quote(e.Path), block))
 }
+
+// sedLiteral escapes what means something in a basic regular expression.
+var sedLiteral = strings.NewReplacer(`\`, `\\`, "/", `\/`, ".", `\.`, "*", `\*`, "[", `\[`, "]", `\]`, "^", `\^`, "$", `\$`)
 
 // Ingredients adds every field.
 func (e EditFile) Ingredients(r *stage.Recipe) {

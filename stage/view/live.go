@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/human"
 )
 
 // refresh is how often the picture moves when nothing happens.
@@ -213,7 +214,7 @@ func (l *live) picture(cols, rows int, now time.Time) []string {
 		more := fmt.Sprintf("… and %d more", len(out)-room)
 		out = append(out[:room], l.paint.dim(fit(more, cols-1)))
 	}
-	total := fmt.Sprintf("%s %s", l.lab, took(now.Sub(l.begin).Truncate(time.Second)))
+	total := fmt.Sprintf("%s %s", l.lab, human.Duration(now.Sub(l.begin).Truncate(time.Second)))
 	return append(out, l.paint.dim(fit(total, cols-1)))
 }
 
@@ -227,7 +228,7 @@ func (l *live) line(r *row, width, cols int, now time.Time) string {
 		text = "failed"
 	case r.busy:
 		sign, color = string([]rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[l.frame%10]), l.paint.busy
-		text = took(now.Sub(r.since).Truncate(time.Second)) + " " + r.doing
+		text = human.Duration(now.Sub(r.since).Truncate(time.Second)) + " " + r.doing
 	case r.done():
 		sign, color = "✓", l.paint.good
 	default:

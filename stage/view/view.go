@@ -7,9 +7,9 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/human"
 )
 
 // Options says how to show events.
@@ -113,26 +113,26 @@ func describe(e stage.Event, verbose bool, p painter) string {
 		}
 	case stage.Restored:
 		if e.Err == "" {
-			return p.bold(e.Machine) + ": restored " + restoredTo(e) + " in " + took(e.Elapsed)
+			return p.bold(e.Machine) + ": restored " + restoredTo(e) + " in " + human.Duration(e.Elapsed)
 		}
 	case stage.Started:
-		return line("started in %s", took(e.Elapsed))
+		return line("started in %s", human.Duration(e.Elapsed))
 	case stage.StageStarted:
 		return line("%s", because(e.Why))
 	case stage.StageEnded:
 		if e.Err == "" {
-			return line("%s in %s", p.good("done"), took(e.Elapsed))
+			return line("%s in %s", p.good("done"), human.Duration(e.Elapsed))
 		}
-		return line("%s after %s", p.bad("failed"), took(e.Elapsed))
+		return line("%s after %s", p.bad("failed"), human.Duration(e.Elapsed))
 	case stage.StageBlocked:
 		return line("%s: %s", p.bad("not tried"), e.Err)
 	case stage.CheckFailed:
 		return line("%s: %s; seen instead: %s", p.bad("check failed"), e.Text, oneLine(e.Err))
 	case stage.RunEnded:
 		if e.Err != "" {
-			return fmt.Sprintf("%s: %s after %s", p.bold(e.Text), p.bad("failed"), took(e.Elapsed))
+			return fmt.Sprintf("%s: %s after %s", p.bold(e.Text), p.bad("failed"), human.Duration(e.Elapsed))
 		}
-		return fmt.Sprintf("%s: %s in %s", p.bold(e.Text), p.good("done"), took(e.Elapsed))
+		return fmt.Sprintf("%s: %s in %s", p.bold(e.Text), p.good("done"), human.Duration(e.Elapsed))
 	}
 	if verbose {
 		return detail(e, line, p)
@@ -144,7 +144,7 @@ func describe(e stage.Event, verbose bool, p painter) string {
 func detail(e stage.Event, line func(string, ...any) string, p painter) string {
 	switch e.Kind {
 	case stage.Stopped:
-		return line("stopped in %s", took(e.Elapsed))
+		return line("stopped in %s", human.Duration(e.Elapsed))
 	case stage.StepStarted:
 		return line("step %d/%d: %s", e.Index, e.Total, e.Text)
 	case stage.Output:
@@ -152,20 +152,23 @@ func detail(e stage.Event, line func(string, ...any) string, p painter) string {
 	case stage.CheckWaiting:
 		return line("waiting until %s; now: %s", e.Text, oneLine(e.Err))
 	case stage.CheckPassed:
-		return line("%s, after %s", e.Text, took(e.Elapsed))
+		return line("%s, after %s", e.Text, human.Duration(e.Elapsed))
 	case stage.SavedTree:
 		if e.Err == "" {
-			return line("saved while %s in %s", e.Why, took(e.Elapsed))
+			return line("saved while %s in %s", e.Why, human.Duration(e.Elapsed))
 		}
 	}
 	return ""
 }
 
 func restoredTo(e stage.Event) string {
-	if e.Stage == "" {
+	switch {
+	case e.Stage != "":
+		return "as after " + e.Stage
+	case strings.HasPrefix(e.Text, "base"):
 		return "the base"
 	}
-	return "as after " + e.Stage
+	return e.Text
 }
 
 func because(why string) string {
@@ -179,17 +182,4 @@ func because(why string) string {
 func oneLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
-}
-
-// took rounds a time for people.
-func took(d time.Duration) string {
-	switch {
-	case d >= time.Minute:
-		return d.Round(time.Second).String()
-	case d >= time.Second:
-		return d.Round(100 * time.Millisecond).String()
-	case d >= time.Millisecond:
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(10 * time.Microsecond).String()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/snapshot"
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/view"
 )
@@ -19,6 +20,18 @@ func (l *Lab) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	result, err := l.runStages(ctx, base)
+	if err != nil {
+		return err
+	}
+	l.say("%s is as it should be: %d stages run, %d as they were", l.setup.Machine, len(result.Ran), len(result.Cached))
+	if l.Keep {
+		l.say("it goes on: curl http://%s/, dig @%s gw.%s, gw -keep -shell; gw -clean ends it", UplinkAddress, UplinkAddress, Domain)
+	}
+	return nil
+}
+
+func (l *Lab) runStages(ctx context.Context, base snapshot.Snapshot) (*stage.Result, error) {
 	setup := l.setup
 	setup.Base = base.Key
 	events := view.New(l.out, view.Options{Verbose: l.Verbose})
@@ -34,10 +47,9 @@ func (l *Lab) Run(ctx context.Context) error {
 		Logger: l.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = lab.Run(ctx, l.Steering())
-	return err
+	return lab.Run(ctx, l.Steering())
 }
 
 func plan(setups ...stage.Setup) stage.Plan { return stage.Plan{Name: Zone, Setups: setups} }
@@ -95,6 +107,7 @@ func (l *Lab) OpenShell(ctx context.Context) error {
 	}
 	l.say("a shell in %s; leave it with exit or by pressing ^] three times", l.setup.Machine)
 	err = found.Shell(ctx, nspawn.ShellOptions{})
+	l.say("") // the shell's last line has no end when ^] left it
 	var exit *nspawn.ExitError
 	if errors.As(err, &exit) {
 		return nil // of the shell's last command: no failure of ours

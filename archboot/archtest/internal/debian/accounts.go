@@ -70,12 +70,29 @@ func (p *partition) baseAccounts(d *draft) error {
 		edited = strings.ReplaceAll(edited, "/var/www:", "/srv/http:")
 		edited = strings.ReplaceAll(edited, "/usr/sbin/nologin", "/usr/bin/nologin")
 		if name == "shadow" {
-			edited = "root::14871::::::\n" + dropAccount(edited, "root")
+			edited = "root::" + passwordDay + "::::::\n" + undate(dropAccount(edited, "root"))
 		}
 		f.Source, f.Data = "", []byte(edited)
 		d.files[f.Path] = f
 	}
 	return nil
+}
+
+// passwordDay is the day since 1970 on which passwords were set last: any, but the
+// same in every mirror.
+const passwordDay = "14871"
+
+// undate sets that day in the lines of a shadow file.
+func undate(shadow string) string {
+	var b strings.Builder
+	for line := range strings.Lines(shadow) {
+		fields := strings.Split(line, ":")
+		if len(fields) > 2 {
+			fields[2] = passwordDay
+		}
+		b.WriteString(strings.Join(fields, ":"))
+	}
+	return b.String()
 }
 
 func dropAccount(text, name string) string {

@@ -103,4 +103,4 @@ func Version() string {
 }
 
 // converter counts the changes to the code of this package that change packages.
-const converter = 2
+const converter = 3

@@ -139,7 +139,7 @@ func (p *partition) place(name string, layer int, rest string) error {
 		return nil
 	}
 	d := p.owner(f.Path, owner, layer, rest)
-	if owner != "" && d.name == p.arch(owner) && f.ModTime.After(d.built) {
+	if f.Mode.IsRegular() && owner != "" && d.name == p.arch(owner) && f.ModTime.After(d.built) {
 		d.built = f.ModTime
 	}
 	p.add(d, f)

@@ -92,6 +92,7 @@ var recipes = map[string]recipe{
 	},
 	"glibc": {
 		debs:     []string{"libc6", "libc-bin", "locales", "libc-l10n"},
+		owns:     []string{"etc/locale.gen"},
 		without:  []string{"etc/locale.alias"},
 		provides: []string{"locales"},
 		depends:  []string{"filesystem", "tzdata"},

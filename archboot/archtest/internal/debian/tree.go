@@ -102,8 +102,10 @@ func (t *tree) file(p string, layer int) (alpm.File, error) {
 		return alpm.File{}, err
 	}
 	stat := info.Sys().(*syscall.Stat_t)
-	f := alpm.File{Path: p, Mode: info.Mode(), ModTime: info.ModTime(),
-		UID: int(stat.Uid), GID: int(stat.Gid)}
+	f := alpm.File{Path: p, Mode: info.Mode(), UID: int(stat.Uid), GID: int(stat.Gid)}
+	if !info.IsDir() { // whose time says only when something was installed below
+		f.ModTime = info.ModTime()
+	}
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
 		f.Target, err = os.Readlink(source)

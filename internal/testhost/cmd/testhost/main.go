@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/prologin/rig/internal/testhost"
@@ -22,7 +23,7 @@ const usage = `usage: testhost [-suite trixie] [-q] command
   shell [COMMAND…]      a root shell, or a command, in the host
   start                 boot the host and leave it running
   stop                  end it, whoever uses it
-  build                 make the host's image, if it is not made yet
+  build                 make the host's image and the roots for tests, if they are not made yet
   clean                 stop the module's hosts and remove all images
 
 exec, with and shell boot the host if it does not run, and end it when its last
@@ -50,6 +51,9 @@ func main() {
 	os.Exit(status(run(cfg, flags.Arg(0), flags.Args()[1:])))
 }
 
+// ending signals break off what is under way.
+var ending = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+
 func run(cfg testhost.Config, command string, args []string) error {
 	ctx := context.Background()
 	switch command {
@@ -76,8 +80,12 @@ func run(cfg testhost.Config, command string, args []string) error {
 	case "stop":
 		return testhost.Stop(ctx, cfg)
 	case "build":
-		_, err := testhost.Build(ctx, cfg)
-		return err
+		ctx, stop := signal.NotifyContext(ctx, ending...)
+		defer stop()
+		if _, err := testhost.Build(ctx, cfg); err != nil {
+			return err
+		}
+		return testhost.Roots(ctx, cfg)
 	case "clean":
 		return testhost.Clean(ctx, cfg)
 	}
@@ -87,16 +95,23 @@ func run(cfg testhost.Config, command string, args []string) error {
 // use acquires the host around do. Signals that come before do are let through
 // to break off the boot; those that come during it are do's.
 func use(ctx context.Context, cfg testhost.Config, do func(*testhost.Host, <-chan os.Signal) error) error {
-	booting, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	booting, cancel := signal.NotifyContext(ctx, ending...)
 	host, err := testhost.Acquire(booting, cfg)
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(signals, append(ending, syscall.SIGUSR1, syscall.SIGUSR2)...)
 	cancel()
 	if err != nil {
 		return err
 	}
 	err = do(host, signals)
-	return errors.Join(err, host.Release(ctx))
+	released := host.Release(ctx)
+	if err == nil {
+		return released
+	}
+	if released != nil {
+		fmt.Fprintln(os.Stderr, released)
+	}
+	return err
 }
 
 // here runs a command outside of the host. Signals from a terminal reach it
@@ -125,21 +140,19 @@ func here(args []string, signals <-chan os.Signal) error {
 	return err
 }
 
-// status is what to exit with. A command that a signal ended is reported as a
-// shell does; what is not the command's doing is said, and is 125.
+// status is what to exit with: the command's own status, 128 and the signal that
+// ended it, as in a shell, or 125 for what is not the command's doing.
 func status(err error) int {
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &exit) && exit.ExitCode() >= 0:
-		return exit.ExitCode()
-	case errors.As(err, &exit):
-		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			fmt.Fprintln(os.Stderr, "testhost: the command was ended by", ws.Signal())
-			return 128 + int(ws.Signal())
-		}
 	}
-	fmt.Fprintln(os.Stderr, err)
+	exit, ours := err.(*exec.ExitError) // bare, or it is some helper's
+	if ours && exit.ExitCode() >= 0 {
+		return exit.ExitCode()
+	}
+	fmt.Fprintln(os.Stderr, "testhost:", strings.TrimPrefix(err.Error(), "testhost: "))
+	if ours {
+		return 128 + int(exit.Sys().(syscall.WaitStatus).Signal())
+	}
 	return 125
 }

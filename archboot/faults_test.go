@@ -1,0 +1,94 @@
+package archboot_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prologin/rig/archboot"
+	"github.com/prologin/rig/archboot/archtest"
+)
+
+// TestMirrorFaults lets a real mirror misbehave towards the real pacman.
+func TestMirrorFaults(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	for _, test := range []struct {
+		name, pattern string
+		fault         archtest.Fault
+		want          error
+	}{
+		{"no database", "test.db", archtest.Status(404), archboot.ErrMirror},
+		{"server broken", "*", archtest.Status(503), archboot.ErrMirror},
+		{"redirect loop", "test.db", archtest.Redirect("test.db"), archboot.ErrMirror},
+		{"database broken off", "test.db", archtest.Truncate(100), archboot.ErrCorrupt},
+		{"database cut", "test.db", archtest.Cut(100), archboot.ErrSignature},
+		{"database flipped", "test.db", archtest.FlipByte(-20), archboot.ErrSignature},
+		{"database is a page", "test.db", archtest.Content([]byte("<html>")), archboot.ErrSignature},
+		{"database not signed", "test.db.sig", archtest.Status(404), archboot.ErrSignature},
+		{"database signed by a stranger", "test.db.sig", archtest.WrongKey(), archboot.ErrSignature},
+		{"no package", "units-*.zst", archtest.Status(404), archboot.ErrMirror},
+		{"package broken off", "units-*.zst", archtest.Truncate(100), archboot.ErrCorrupt},
+		{"package cut", "units-*.zst", archtest.Cut(100), archboot.ErrCorrupt},
+		{"package flipped", "units-*.zst", archtest.FlipByte(60), archboot.ErrCorrupt},
+		{"package longer than said", "units-*.zst", archtest.Rewrite(func(b []byte) []byte { return append(b, b...) }), archboot.ErrCorrupt},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m := synthetic(t)
+			m.Inject(test.pattern, test.fault)
+			root := t.TempDir()
+			if err := archboot.Bootstrap(t.Context(), root, configFor(m)); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			assertEmpty(t, root)
+		})
+	}
+}
+
+func TestStaleDatabase(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	m := synthetic(t)
+	m.Inject("*.db*", m.StaleDatabase())
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, configFor(m)); !errors.Is(err, archboot.ErrMirror) {
+		t.Errorf("got %v, want %v", err, archboot.ErrMirror)
+	}
+	assertEmpty(t, root)
+}
+
+// TestSlowMirror: the deadline of the caller counts, whatever the mirror does.
+func TestSlowMirror(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	m := synthetic(t)
+	m.Inject("*.db", archtest.Delay(time.Hour))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	root := t.TempDir()
+	if err := archboot.Bootstrap(ctx, root, configFor(m)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+	}
+	assertEmpty(t, root)
+}
+
+// TestOneBadServer: a fault that another server makes up for is only a warning.
+func TestOneBadServer(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	good, bad := synthetic(t), synthetic(t)
+	bad.Inject("*", archtest.Status(500))
+	c := configFor(good)
+	c.Repositories[0].Servers = []string{bad.Server(), good.Server()}
+	var said strings.Builder
+	c.Progress = func(e archboot.Event) { said.WriteString(e.String() + "\n") }
+	if err := archboot.Bootstrap(t.Context(), t.TempDir(), c); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), "warning: failed retrieving") {
+		t.Errorf("nothing was said about the bad server:\n%s", &said)
+	}
+}

@@ -1,0 +1,112 @@
+package archboot
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/prologin/rig/internal/intree"
+	"golang.org/x/sync/errgroup"
+)
+
+// install synchronises the databases and installs packages.
+//
+// Where all the packages are in the cache already, we check their signatures
+// here, on all processors at once, and tell pacman not to do it again: it starts a
+// gpg for every package, which takes as long as installing them. That the files
+// belong to the database pacman checks by itself. Whatever is doubtful is
+// left to pacman, so that there is one judge who refuses.
+func (p *pacman) install(ctx context.Context, packages []string) error {
+	if err := p.run(ctx, "-Sy"); err != nil {
+		return err
+	}
+	if p.preverified(ctx, packages) {
+		if err := p.chamber.do(p.trustPackages); err != nil {
+			return err
+		}
+	}
+	return p.run(ctx, append([]string{"-S", "--"}, packages...)...)
+}
+
+// preverified says whether every package that is about to be installed is in the
+// cache with a good signature by one of the keys of the Config.
+func (p *pacman) preverified(ctx context.Context, packages []string) bool {
+	if len(p.config.Keys) == 0 || !private(p.config.CacheDir) {
+		return false
+	}
+	ring, err := readKeys(p.config.Keys...)
+	if err != nil {
+		return false
+	}
+	names, err := p.targets(ctx, packages)
+	if err != nil || len(names) == 0 {
+		return false
+	}
+	checks, ctx := errgroup.WithContext(ctx)
+	checks.SetLimit(runtime.GOMAXPROCS(0))
+	for _, name := range names {
+		checks.Go(func() error { return verifyPackage(ctx, filepath.Join(p.config.CacheDir, name), ring) })
+	}
+	err = checks.Wait()
+	p.config.logger().Debug("signatures of cached packages checked", "packages", len(names), "error", err)
+	return err == nil
+}
+
+// targets lists the file names of what would be installed.
+func (p *pacman) targets(ctx context.Context, packages []string) ([]string, error) {
+	var names []string
+	err := p.quietly(ctx, func(line string) {
+		// A URL, of a file in the cache or on the mirror.
+		if strings.Contains(line, "://") && !strings.ContainsAny(line, " \t") {
+			names = append(names, path.Base(line))
+		}
+	}, append([]string{"-S", "--print", "--print-format", "%l", "--"}, packages...)...)
+	return names, err
+}
+
+func verifyPackage(ctx context.Context, name string, ring *keyring) error {
+	signature, err := os.ReadFile(name + ".sig")
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, _, err = openpgp.VerifyDetachedSignature(ring.entities, readerWithContext{ctx, f}, strings.NewReader(string(signature)), nil)
+	return err
+}
+
+// private says that nobody but us can exchange a file in a directory between our
+// look at it and pacman's.
+func private(dir string) bool {
+	info, err := os.Stat(dir)
+	if dir == "" || err != nil {
+		return false
+	}
+	return info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) && info.Mode().Perm()&0o022 == 0
+}
+
+// trustPackages rewrites the configuration for packages that have been verified.
+// Databases stay as they are.
+func (p *pacman) trustPackages() error {
+	t, err := intree.Open(p.chamber.root)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	verified := *p
+	verified.config.Repositories = nil
+	for _, r := range p.config.Repositories {
+		r.SigLevel = strings.TrimSpace(fmt.Sprint(r.SigLevel, " PackageNever"))
+		verified.config.Repositories = append(verified.config.Repositories, r)
+	}
+	return writeFile(t, workDir+"/pacman.conf", verified.conf(p.gpgDir), 0o600)
+}

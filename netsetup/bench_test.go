@@ -1,0 +1,202 @@
+package netsetup
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// benchHost is a namespace to measure in, entered by the calling goroutine for
+// as long as the benchmark runs.
+type benchHost struct {
+	*Host
+	thread *thread
+}
+
+func newBenchHost(b *testing.B) *benchHost {
+	b.Helper()
+	if os.Getuid() != 0 {
+		b.Skip("needs root to make network namespaces")
+	}
+	paths := make(chan string)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			close(paths)
+			return
+		}
+		paths <- fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())
+		paths <- "" // until the others are in
+	}()
+	path, ok := <-paths
+	if !ok {
+		b.Skip("cannot make network namespaces")
+	}
+	t, err := startThread(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := Open(Options{Netns: path, StateDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	<-paths
+	b.Cleanup(func() {
+		h.Close()
+		t.stop()
+	})
+	return &benchHost{h, t}
+}
+
+// run runs a program in the namespace and returns how long it took.
+func (h *benchHost) run(b *testing.B, stdin string, argv ...string) time.Duration {
+	b.Helper()
+	var took time.Duration
+	err := h.thread.do(context.Background(), func() error {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Stdin = strings.NewReader(stdin)
+		start := time.Now()
+		out, err := cmd.CombinedOutput()
+		took = time.Since(start)
+		if err != nil {
+			err = fmt.Errorf("%v: %w\n%s", argv, err, out)
+		}
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
+
+// timed runs one of ours.
+func timed(b *testing.B, f func() error) time.Duration {
+	b.Helper()
+	start := time.Now()
+	if err := f(); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(start)
+}
+
+func benchNetwork(pairs int) Network {
+	n := Network{
+		Bridge:     "vz-bench",
+		Prefixes:   []netip.Prefix{netip.MustParsePrefix("10.0.0.1/16")},
+		Masquerade: true,
+	}
+	for i := range pairs {
+		n.Pairs = append(n.Pairs, Pair{Machine: fmt.Sprintf("m%d", i)})
+	}
+	return n
+}
+
+// benchRounds is how often each side is measured; medians are compared.
+const benchRounds = 5
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func ratio(name string, ours, theirs []time.Duration) {
+	o, t := median(ours), median(theirs)
+	fmt.Printf("ratio %s %v %v %.2f\n", name, o.Round(10*time.Microsecond), t.Round(10*time.Microsecond), t.Seconds()/o.Seconds())
+}
+
+// BenchmarkNetwork measures a bridge with 100 pairs, addresses and NAT against
+// the commands that Plan prints, one process each and in batches.
+func BenchmarkNetwork(b *testing.B) {
+	h := newBenchHost(b)
+	ctx, n := context.Background(), benchNetwork(100)
+	plan, err := h.Plan(ctx, n)
+	if err != nil {
+		b.Fatal(err)
+	}
+	unmake := byHand(plan)
+	var ours, again, removed, commands, batches, removedByHand []time.Duration
+	for b.Loop() {
+		for range benchRounds {
+			ours = append(ours, timed(b, func() error { return h.Apply(ctx, n) }))
+			again = append(again, timed(b, func() error { return h.Apply(ctx, n) }))
+			removed = append(removed, timed(b, func() error { return h.Remove(ctx, n.Bridge) }))
+			commands = append(commands, h.run(b, plan.String(), "sh", "-e"))
+			removedByHand = append(removedByHand, h.run(b, unmake, "sh", "-e"))
+			batches = append(batches, h.run(b, inBatches(plan), "sh", "-e"))
+			h.run(b, unmake, "sh", "-e")
+		}
+	}
+	ratio("net-100", ours, commands)
+	ratio("net-batch", ours, batches)
+	ratio("net-again", again, ours)
+	ratio("net-remove", removed, removedByHand)
+}
+
+// byHand undoes a plan as a person would, one thing after the other.
+func byHand(plan Changes) string {
+	var undo Changes
+	for _, c := range slices.Backward(plan) {
+		switch c.Object.(type) {
+		case BaseChain, Up, Address: // they go with the rest
+		default:
+			undo = append(undo, c.reverse())
+		}
+	}
+	return undo.String()
+}
+
+// inBatches makes of a plan a script that starts ip once, and each
+// iptables-restore once.
+func inBatches(plan Changes) string {
+	var ip, rest strings.Builder
+	restore := map[string]map[string][]string{"iptables": {}, "ip6tables": {}}
+	for _, line := range strings.Split(strings.TrimSpace(plan.String()), "\n") {
+		words := strings.SplitN(line, " ", 4)
+		switch {
+		case words[0] == "ip":
+			ip.WriteString(strings.TrimPrefix(line, "ip ") + "\n")
+		case restore[words[0]] != nil: // iptables -t TABLE …
+			rule := words[3]
+			if name, ok := strings.CutPrefix(rule, "-N "); ok {
+				rule = ":" + name + " - [0:0]"
+			}
+			restore[words[0]][words[2]] = append(restore[words[0]][words[2]], rule)
+		default:
+			rest.WriteString(line + "\n")
+		}
+	}
+	var script strings.Builder
+	for program, tables := range restore {
+		fmt.Fprintf(&script, "%s-restore --noflush <<'END'\n", program)
+		for table, rules := range tables {
+			fmt.Fprintf(&script, "*%s\n%s\nCOMMIT\n", table, strings.Join(rules, "\n"))
+		}
+		script.WriteString("END\n")
+	}
+	return script.String() + "ip -batch - <<'END'\n" + ip.String() + "END\n" + rest.String()
+}
+
+// BenchmarkPairs prints what one more machine costs as their number grows.
+func BenchmarkPairs(b *testing.B) {
+	h := newBenchHost(b)
+	ctx := context.Background()
+	for b.Loop() {
+		for _, pairs := range []int{10, 100, 1000} {
+			n := benchNetwork(pairs)
+			apply := timed(b, func() error { return h.Apply(ctx, n) })
+			remove := timed(b, func() error { return h.Remove(ctx, n.Bridge) })
+			fmt.Printf("pairs %d apply %v, %v each; remove %v, %v each\n", pairs,
+				apply.Round(time.Millisecond), (apply / time.Duration(pairs)).Round(time.Microsecond),
+				remove.Round(time.Millisecond), (remove / time.Duration(pairs)).Round(time.Microsecond))
+		}
+	}
+}

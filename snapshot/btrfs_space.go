@@ -1,0 +1,116 @@
+package snapshot
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+const (
+	iocSync        = 0x9408
+	iocTreeSearch  = 0xd0009411
+	iocFSInfo      = 0x8400941f
+	rootTreeID     = 1
+	orphanObjectID = 1<<64 - 5 // BTRFS_ORPHAN_OBJECTID, which is -5
+	orphanItemKey  = 48
+)
+
+// searchArgs is struct btrfs_ioctl_search_args.
+type searchArgs struct {
+	treeID                   uint64
+	minObjectID, maxObjectID uint64
+	minOffset, maxOffset     uint64
+	minTransID, maxTransID   uint64
+	minType, maxType         uint32
+	items                    uint32
+	_                        uint32
+	_                        [4]uint64
+	_                        [3992]byte
+}
+
+// Reclaim waits until the cleaner has dropped all deleted subvolumes of the file
+// system, each of which the root tree has an orphan item for until then.
+func (btrfsDriver) Reclaim(ctx context.Context, dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = retry(ctx, func() error {
+		if err := ioctl(f, "sync", iocSync, nil); err != nil { // which wakes the cleaner, as syncfs(2) does not
+			return err
+		}
+		args := searchArgs{
+			treeID: rootTreeID, minObjectID: orphanObjectID, maxObjectID: orphanObjectID,
+			maxOffset: 1<<64 - 1, maxTransID: 1<<64 - 1, minType: orphanItemKey, maxType: orphanItemKey, items: 1,
+		}
+		err := ioctl(f, "search", iocTreeSearch, unsafe.Pointer(&args))
+		if err == nil && args.items > 0 {
+			err = errTaken
+		}
+		return err
+	})
+	if errors.Is(err, errTaken) {
+		err = fmt.Errorf("space is still being freed: %w", context.Cause(ctx))
+	}
+	return err
+}
+
+// sysfsOf is the directory in which the kernel describes the btrfs at dir.
+func sysfsOf(dir string) (string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var info struct { // struct btrfs_ioctl_fs_info_args
+		maxID, devices uint64
+		fsid           [16]byte
+		_              [992]byte
+	}
+	if err := ioctl(f, "describe", iocFSInfo, unsafe.Pointer(&info)); err != nil {
+		return "", err
+	}
+	id := hex.EncodeToString(info.fsid[:])
+	return filepath.Join("/sys/fs/btrfs", id[:8]+"-"+id[8:12]+"-"+id[12:16]+"-"+id[16:20]+"-"+id[20:]), nil
+}
+
+// quotas reports whether quota groups are on.
+func quotas(sysfs string) (bool, error) {
+	_, err := os.Stat(filepath.Join(sysfs, "qgroups"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// metadataUse is which part of the space for metadata is used or reserved, from 0 to 1,
+// counting what could still be allocated.
+func metadataUse(sysfs, dir string) (float64, error) {
+	group := filepath.Join(sysfs, "allocation", "metadata")
+	if _, err := os.Stat(group); errors.Is(err, fs.ErrNotExist) {
+		group = filepath.Join(sysfs, "allocation", "mixed") // of small pools
+	}
+	var values [3]int64
+	for i, name := range []string{"bytes_used", "bytes_reserved", "total_bytes"} {
+		text, err := os.ReadFile(filepath.Join(group, name))
+		if err != nil {
+			return 0, err
+		}
+		if values[i], err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err != nil {
+			return 0, err
+		}
+	}
+	free, err := freeSpace(dir)
+	if err != nil {
+		return 0, err
+	}
+	return float64(values[0]+values[1]) / float64(values[2]+free), nil
+}

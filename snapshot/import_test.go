@@ -1,0 +1,205 @@
+package snapshot
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+)
+
+// stream makes a well-formed stream, digest and all, of whatever entries.
+func stream(t testing.TB, manifest string, entries ...tar.Header) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z, err := zstd.NewWriter(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, sum := tar.NewWriter(z), sha256.New()
+	add := func(h tar.Header, text string) {
+		h.Format, h.ModTime, h.Size = tar.FormatPAX, time.Unix(1, 0), int64(len(text))
+		sumHeader(sum, &h)
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(io.MultiWriter(w, sum), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(tar.Header{Name: manifestEntry, Typeflag: tar.TypeReg}, manifest)
+	for _, h := range entries {
+		text := ""
+		if h.Typeflag == tar.TypeReg {
+			text = "text"
+		}
+		add(h, text)
+	}
+	add(tar.Header{Name: digestEntry, Typeflag: tar.TypeReg}, hex.EncodeToString(sum.Sum(nil)))
+	if err := errors.Join(w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+const goodManifest = `{"Format":1,"Name":"a"}`
+
+func root() tar.Header            { return tar.Header{Name: "tree/", Typeflag: tar.TypeDir, Mode: 0o755} }
+func dir(name string) tar.Header  { return tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755} }
+func file(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644} }
+func symlink(name, to string) tar.Header {
+	return tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: to}
+}
+func hardlink(name, to string) tar.Header {
+	return tar.Header{Name: name, Typeflag: tar.TypeLink, Linkname: to}
+}
+
+// TestImportHostile: nothing is written outside the tree, and nothing is left.
+func TestImportHostile(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	outside := t.TempDir()
+	s := openStore(t, t.TempDir(), Options{Driver: Copy()})
+	if v, _, err := s.Import(t.Context(), "good", bytes.NewReader(stream(t, goodManifest, root(), file("tree/f"))), ImportOptions{}); err != nil {
+		t.Fatal(err)
+	} else if diff := cmp.Diff([]string{"f=text"}, tree(t, v.Path())); diff != "" {
+		t.Fatal(diff)
+	}
+	before := describe(t, s)
+	for name, text := range map[string][]byte{
+		"no tree":              stream(t, goodManifest),
+		"no root":              stream(t, goodManifest, file("tree/f")),
+		"root a file":          stream(t, goodManifest, file("tree")),
+		"two roots":            stream(t, goodManifest, root(), root()),
+		"dot dot":              stream(t, goodManifest, root(), file("tree/../f")),
+		"only dot dot":         stream(t, goodManifest, root(), dir("tree/..")),
+		"dot":                  stream(t, goodManifest, root(), dir("tree/.")),
+		"empty name":           stream(t, goodManifest, root(), dir("tree//")),
+		"absolute":             stream(t, goodManifest, root(), file(outside+"/f")),
+		"beside the tree":      stream(t, goodManifest, root(), file("other/f")),
+		"through a link":       stream(t, goodManifest, root(), symlink("tree/l", outside), file("tree/l/f")),
+		"dir over a link":      stream(t, goodManifest, root(), symlink("tree/l", outside), dir("tree/l"), file("tree/l/f")),
+		"file over a link":     stream(t, goodManifest, root(), symlink("tree/l", outside+"/f"), file("tree/l")),
+		"twice":                stream(t, goodManifest, root(), file("tree/f"), file("tree/f")),
+		"back in":              stream(t, goodManifest, root(), dir("tree/d"), file("tree/e"), file("tree/d/f")),
+		"hard link outside":    stream(t, goodManifest, root(), hardlink("tree/h", "/etc/passwd")),
+		"hard link dot dot":    stream(t, goodManifest, root(), hardlink("tree/h", "tree/../../../x")),
+		"hard link via link":   stream(t, goodManifest, root(), symlink("tree/l", "/etc"), hardlink("tree/h", "tree/l/passwd")),
+		"hard link to nothing": stream(t, goodManifest, root(), hardlink("tree/h", "tree/nothing")),
+		"hard link to a dir":   stream(t, goodManifest, root(), dir("tree/d"), hardlink("tree/h", "tree/d")),
+		"odd type":             stream(t, goodManifest, root(), tar.Header{Name: "tree/x", Typeflag: tar.TypeCont}),
+		"bad snapshot name":    stream(t, `{"Format":1,"Name":"../a"}`, root()),
+		"no manifest":          stream(t, `[]`, root()),
+		"not zstd":             []byte("hello, this is not a stream at all"),
+		"long name":            stream(t, goodManifest, root(), file("tree/"+strings.Repeat("x", 256))),
+	} {
+		_, _, err := s.Import(t.Context(), "evil", bytes.NewReader(text), ImportOptions{})
+		if !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, _, err := s.Import(t.Context(), "new", bytes.NewReader(stream(t, `{"Format":2,"Name":"a"}`, root())), ImportOptions{})
+	wantErr(t, err, ErrFormat)
+	if diff := cmp.Diff(before, describe(t, s)); diff != "" {
+		t.Error(diff)
+	}
+	noLeftovers(t, s)
+	if left, err := os.ReadDir(outside); len(left) > 0 || err != nil {
+		t.Errorf("written outside: %v, %v", left, err)
+	}
+}
+
+// TestImportBomb: a small stream of many zeros.
+func TestImportBomb(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	s := openStore(t, newTmpfs(t), Options{Driver: Copy()})
+	v := newVolume(t, s, "gw")
+	write(t, filepath.Join(v.Path(), "big"), "")
+	if err := os.Truncate(filepath.Join(v.Path(), "big"), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	take(t, v, "a", Metadata{})
+	var out bytes.Buffer
+	if _, err := v.Export(t.Context(), "a", &out); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() > 1<<20 {
+		t.Errorf("1 GiB of zeros takes %d bytes", out.Len())
+	}
+	_, _, err := s.Import(t.Context(), "new", bytes.NewReader(out.Bytes()), ImportOptions{MaxBytes: 1 << 24})
+	wantErr(t, err, ErrCorrupt)
+	noLeftovers(t, s)
+}
+
+// TestCarry: from a btrfs store to a copy store, to an overlay store, and back; the
+// digest is the same on the way.
+func TestCarry(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, newPool(t, 256<<20).Dir(), Options{})
+	v := newVolume(t, s, "gw")
+	write(t, filepath.Join(v.Path(), "etc/hostname"), "gw")
+	if err := createSubvolume(filepath.Join(v.Path(), "sub")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(v.Path(), "sub/f"), "nested")
+	take(t, v, "a", Metadata{Key: "k"})
+	want := tree(t, v.Path())
+	first := ""
+	for i, to := range []*Store{
+		openStore(t, newTmpfs(t), Options{Driver: Copy()}),
+		openStore(t, newTmpfs(t), Options{Driver: Overlay()}),
+		s,
+	} {
+		var out bytes.Buffer
+		digest, err := v.Export(t.Context(), "a", &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = digest
+		}
+		if digest != first {
+			t.Errorf("digest became %s, was %s", digest, first)
+		}
+		if v, _, err = to.Import(t.Context(), "carried", &out, ImportOptions{Digest: first}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, tree(t, v.Path())); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func FuzzImport(f *testing.F) {
+	if os.Geteuid() != 0 {
+		f.Skip("needs root: keeps files of other owners")
+	}
+	f.Add(stream(f, goodManifest, root(), dir("tree/d"), file("tree/d/f"), symlink("tree/l", "d"), hardlink("tree/h", "tree/d/f")))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		im := &importer{ctx: t.Context(), sum: sha256.New(), opts: ImportOptions{MaxBytes: 1 << 20, MaxEntries: 100, NoDevices: true}}
+		outside := t.TempDir()
+		root := filepath.Join(outside, "tree")
+		if err := os.Mkdir(root, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		d, err := os.Open(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		_ = im.all(d, bytes.NewReader(text))
+		if left, err := os.ReadDir(outside); len(left) != 1 || err != nil {
+			t.Errorf("written outside: %v, %v", left, err)
+		}
+	})
+}
