@@ -204,7 +204,7 @@ func (m *Machine) leaderNow() (*leader, error) {
 	return m.boot.leader, nil
 }
 
-// cgroupOf is the machine's control group.
+// cgroup is the machine's control group.
 func (m *Machine) cgroup() cgroup {
 	m.mu.Lock()
 	defer m.mu.Unlock()
