@@ -222,7 +222,7 @@ func (p *partition) parents(d *draft) error {
 			if _, ok := d.files[dir]; ok {
 				continue
 			}
-			f, err := p.file(dir, 1)
+			f, err := p.file(dir, len(p.layers)) // as it is in the end
 			if errors.Is(err, fs.ErrNotExist) || err == nil && !f.Mode.IsDir() {
 				f, err = alpm.File{Path: dir, Mode: fs.ModeDir | 0o755}, nil
 			}
