@@ -17,7 +17,7 @@ HOSTED := ./internal/testhost ./nspawn/... ./netsetup/...
 .DEFAULT_GOAL := help
 
 help: ## explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 gw: bin/gw ## boot, provision and check the machine gw; make gw ARGS=-h tells what else it can
 	@$(SUDO) bin/gw $(ARGS)
@@ -34,6 +34,9 @@ test-host: bin/testhost ## run the tests that want systemd, machined and network
 	$(TESTHOST) start
 	CGO_ENABLED=0 $(GO) test -timeout 20m -exec "$(TESTHOST) exec" $(HOSTED); \
 		status=$$?; $(TESTHOST) stop; exit $$status
+
+test-suites: needs ## test with mirrors of every Debian suite and with all add-ons: takes half an hour
+	RIG_SUITES=all $(GO) test -timeout 60m $(ROOT) ./archboot/...
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
@@ -75,4 +78,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help gw test test-here test-host lint torture bench fuzz needs clean distclean
+.PHONY: FORCE help gw test test-here test-host test-suites lint torture bench fuzz needs clean distclean

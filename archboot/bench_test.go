@@ -100,7 +100,7 @@ systemctl enable sshd systemd-networkd systemd-timesyncd 2>/dev/null
 
 func BenchmarkBootstrap(b *testing.B) {
 	needRoot(b)
-	m := archtest.NewMirror(b, archtest.Options{})
+	m := debianMirror(b, archtest.Trixie)
 	hand := newByHand(b, m)
 	compare(b, "bootstrap", func(dir string) {
 		if err := archboot.Bootstrap(b.Context(), dir, bootstrapConfig(m)); err != nil {
@@ -112,7 +112,7 @@ func BenchmarkBootstrap(b *testing.B) {
 // BenchmarkBootstrapWarm compares with pacstrap -c: both have all packages.
 func BenchmarkBootstrapWarm(b *testing.B) {
 	needRoot(b)
-	m := archtest.NewMirror(b, archtest.Options{})
+	m := debianMirror(b, archtest.Trixie)
 	hand := newByHand(b, m)
 	hand.hostCached = true
 	c := bootstrapConfig(m)
@@ -136,7 +136,7 @@ func BenchmarkTarball(b *testing.B) {
 	if _, err := exec.LookPath("zstd"); err != nil {
 		b.Skip("zstd is missing: tar cannot unpack the tarball")
 	}
-	m := archtest.NewMirror(b, archtest.Options{})
+	m := debianMirror(b, archtest.Trixie)
 	name := filepath.Join(b.TempDir(), "bootstrap.tar.zst")
 	download(b, m.BootstrapURL(), name)
 	compare(b, "tarball", func(dir string) {
@@ -155,7 +155,7 @@ func BenchmarkTarball(b *testing.B) {
 func BenchmarkClone(b *testing.B) {
 	needRoot(b)
 	pool := btrfsPool(b)
-	m := archtest.NewMirror(b, archtest.Options{})
+	m := debianMirror(b, archtest.Trixie)
 	hand := &byHand{b: b}
 	base := filepath.Join(pool, "base")
 	hand.run("btrfs", "subvolume", "create", base)

@@ -129,7 +129,7 @@ func TestCacheWaitsWithContext(t *testing.T) {
 func TestInstallUpgradeRemove(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	m := archtest.NewMirror(t, archtest.Options{})
+	m := debianMirror(t, archtest.Trixie)
 	c := bootstrapConfig(m)
 	c.Packages, c.Services, c.Locale = []string{"base"}, []string{"systemd-networkd.service"}, ""
 	c.CacheDir = t.TempDir()

@@ -46,7 +46,7 @@ func download(t testing.TB, url, name string) {
 // TestVerify looks at a root, changes it, and looks again.
 func TestVerify(t *testing.T) {
 	needRoot(t)
-	m := archtest.NewMirror(t, archtest.Options{})
+	m := debianMirror(t, archtest.Trixie)
 	root := t.TempDir()
 	if err := archboot.Bootstrap(t.Context(), root, bootstrapConfig(m)); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestVerify(t *testing.T) {
 // bootstrap tarball, and compares what came out.
 func TestSameTreeEveryWay(t *testing.T) {
 	needRoot(t)
-	m := archtest.NewMirror(t, archtest.Options{})
+	m := debianMirror(t, archtest.Trixie)
 	cache := t.TempDir()
 	var manifests []archboot.Manifest
 	for _, source := range []archboot.Source{
@@ -127,7 +127,7 @@ func TestSameTreeEveryWay(t *testing.T) {
 
 func TestTarballRefused(t *testing.T) {
 	needRoot(t)
-	m := archtest.NewMirror(t, archtest.Options{})
+	m := debianMirror(t, archtest.Trixie)
 	stranger := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic})
 	dir := t.TempDir()
 	name := filepath.Join(dir, "bootstrap.tar.zst")

@@ -1,24 +1,20 @@
 package archtest_test
 
 import (
-	"flag"
 	"strings"
 	"testing"
 
 	"github.com/prologin/rig/archboot/archtest"
 )
 
-var everySuite = flag.Bool("every-suite", false, "test the add-ons of every suite, not only of the default")
-
+// TestAddOns builds a mirror with all add-ons for each suite, which takes minutes.
 func TestAddOns(t *testing.T) {
 	t.Parallel()
-	for _, suite := range []archtest.Suite{archtest.Trixie, archtest.Bookworm, archtest.Sid} {
-		t.Run(string(suite), func(t *testing.T) {
-			if suite != archtest.Trixie && !*everySuite {
-				t.Skip("only with -every-suite")
-			}
-			testAddOns(t, suite)
-		})
+	if !everySuite() {
+		t.Skip("only with RIG_SUITES=all")
+	}
+	for _, suite := range suites() {
+		t.Run(string(suite), func(t *testing.T) { testAddOns(t, suite) })
 	}
 }
 

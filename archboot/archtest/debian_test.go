@@ -13,9 +13,9 @@ import (
 // signatures required, booted, and given services by its own pacman.
 func TestDebianMirror(t *testing.T) {
 	t.Parallel()
-	for _, suite := range []archtest.Suite{archtest.Trixie, archtest.Bookworm, archtest.Sid} {
+	for _, suite := range suites() {
 		t.Run(string(suite), func(t *testing.T) {
-			m := debianMirror(t, archtest.Options{Suite: suite, AddOns: []string{"nginx", "bind"}})
+			m := debianMirror(t, archtest.Options{Suite: suite})
 			needMachines(t)
 			root := install(t, m)
 			machine := boot(t, root)

@@ -16,16 +16,16 @@ import (
 )
 
 // debianMirror starts a mirror of a Debian suite from the cache that RIG_CACHE
-// names, or from the default one. All tests of the default suite share one build,
-// with every add-on.
+// names, or from the default one. Those without add-ons of their own share a build
+// with the other tests of this module.
 func debianMirror(t *testing.T, o archtest.Options) *archtest.Mirror {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds a distribution")
 	}
 	o.CacheDir = os.Getenv("RIG_CACHE")
-	if o.Suite == "" || o.Suite == archtest.Trixie {
-		o.AddOns = archtest.AddOns(archtest.Trixie)
+	if o.AddOns == nil {
+		o.AddOns = []string{"bind", "nginx"}
 	}
 	o.Progress = func(e archtest.Event) {
 		if e.Phase != "packages" || e.Done == e.Total {
@@ -33,6 +33,17 @@ func debianMirror(t *testing.T, o archtest.Options) *archtest.Mirror {
 		}
 	}
 	return archtest.NewMirror(t, o)
+}
+
+// everySuite reports whether the slow tests are wanted: those of suites other than
+// the default, of which each needs a mirror of its own.
+func everySuite() bool { return os.Getenv("RIG_SUITES") == "all" }
+
+func suites() []archtest.Suite {
+	if everySuite() {
+		return []archtest.Suite{archtest.Trixie, archtest.Bookworm, archtest.Sid}
+	}
+	return []archtest.Suite{archtest.Trixie}
 }
 
 // need skips a test that cannot run here.

@@ -156,7 +156,7 @@ func TestWithoutPacman(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("making roots needs root privileges")
 	}
-	m := archtest.NewMirror(t, archtest.Options{})
+	m := archtest.NewMirror(t, archtest.Options{AddOns: []string{"bind", "nginx"}, CacheDir: os.Getenv("RIG_CACHE")})
 	dir := t.TempDir()
 	bin, root, password := filepath.Join(dir, "bin"), filepath.Join(dir, "root"), filepath.Join(dir, "password")
 	err := errors.Join(os.Mkdir(bin, 0o755), os.Mkdir(root, 0o755), os.WriteFile(password, nil, 0o600))

@@ -9,11 +9,11 @@ func Lab() []Need {
 	}
 }
 
-// Bootstrap lists what making an Arch root by pacstrap needs.
+// Bootstrap lists what making an Arch root with the host's pacman needs.
 func Bootstrap() []Need {
 	return []Need{
 		{"pacman", "pacman-package-manager", "pacman"},
-		{"pacstrap", "arch-install-scripts", "arch-install-scripts"},
+		{"gpg", "gnupg", "gnupg"},
 	}
 }
 
@@ -25,13 +25,25 @@ func Mirror() []Need {
 	}
 }
 
-// Tests lists what the tests need beside all of the above.
+// Tests lists what the tests need beside all of the above: a C compiler for the
+// race detector, and the programs that results are compared with.
 func Tests() []Need {
 	return []Need{
-		{"gcc", "gcc", "gcc"}, // the race detector needs cgo
+		{"gcc", "gcc", "gcc"},
 		{"/usr/include/linux/btrfs.h", "linux-libc-dev", "linux-api-headers"},
 		{"/usr/include/stdio.h", "libc6-dev", "glibc"},
 		{"ip", "iproute2", "iproute2"},
+		{"ping", "iputils-ping", "iputils"},
+		{"ps", "procps", "procps-ng"},
+		{"nft", "nftables", "nftables"},
+		{"dbus-daemon", "dbus-daemon", "dbus"},
+		{"pacstrap", "arch-install-scripts", "arch-install-scripts"},
+		{"makepkg", "makepkg", "pacman"},
+		{"bsdtar", "libarchive-tools", "libarchive"},
+		{"zstd", "zstd", "zstd"},
+		{"strace", "strace", "strace"},
+		{"openssl", "openssl", "openssl"},
+		{"curl", "curl", "curl"},
 	}
 }
 
@@ -40,7 +52,5 @@ func Bench() []Need {
 	return []Need{
 		{"lxc-start", "lxc", "lxc"},
 		{"rsync", "rsync", "rsync"},
-		{"zstd", "zstd", "zstd"},
-		{"repo-add", "pacman-package-manager", "pacman"},
 	}
 }

@@ -70,11 +70,13 @@ func (l *Lab) tryLock() (*os.File, error) {
 }
 
 // unlock lets others have the lab, and removes the directory if no lab is in it.
+// Closing alone would not do: a child between fork and exec has the file, too.
 func (l *Lab) unlock(file *os.File) error {
-	if entries, err := os.ReadDir(l.State); err == nil && len(entries) == 1 {
-		return errors.Join(os.Remove(l.lockFile()), os.Remove(l.State), file.Close())
+	var err error
+	if entries, readErr := os.ReadDir(l.State); readErr == nil && len(entries) == 1 {
+		err = errors.Join(os.Remove(l.lockFile()), os.Remove(l.State))
 	}
-	return file.Close()
+	return errors.Join(err, unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 }
 
 func (f *Flags) lockFile() string { return filepath.Join(f.State, "lock") }

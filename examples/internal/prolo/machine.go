@@ -43,7 +43,7 @@ func (m *machine) Exec(ctx context.Context, c stage.Command) error {
 		return err
 	}
 	cmd := found.Command(ctx, c.Args[0], c.Args[1:]...)
-	cmd.Env, cmd.Dir = c.Env, c.Dir
+	cmd.Env, cmd.Dir = append(cmd.Environ(), c.Env...), c.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	return cmd.Run()
 }

@@ -76,5 +76,8 @@ func (v *volume) Reset(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return archboot.Identify(ctx, clone.Path(), archboot.Identity{Hostname: v.hostname})
+	return archboot.Identify(ctx, clone.Path(), archboot.Identity{
+		Hostname:  v.hostname,
+		MachineID: archboot.DeriveMachineID(Zone, v.name),
+	})
 }
