@@ -85,7 +85,7 @@ func (h *Host) Close() error {
 		h.thread.stop()
 		h.kernel.close()
 		for _, j := range h.held {
-			j.file.Close()
+			unlock(j.file)
 		}
 	})
 	return nil
@@ -106,7 +106,7 @@ func (h *Host) change(ctx context.Context, op, network string, f func() error) e
 		if err != nil {
 			return err
 		}
-		defer lock.Close()
+		defer unlock(lock)
 		defer h.tidy(lock)
 		return f()
 	})
@@ -147,7 +147,7 @@ func (h *Host) journal(bridge string, create bool) (*journal, error) {
 			return j, j.reopen()
 		}
 		// Somebody deleted it without asking.
-		j.file.Close()
+		unlock(j.file)
 		delete(h.held, bridge)
 	}
 	j, err := openJournal(h.journalPath(bridge), create)
@@ -155,7 +155,7 @@ func (h *Host) journal(bridge string, create bool) (*journal, error) {
 		return nil, err
 	}
 	if err := flock(j.file, unix.LOCK_SH); err != nil {
-		j.file.Close()
+		unlock(j.file)
 		return nil, err
 	}
 	h.held[bridge] = j
@@ -165,7 +165,7 @@ func (h *Host) journal(bridge string, create bool) (*journal, error) {
 // release closes a journal, and lets go of the network with it.
 func (h *Host) release(bridge string) {
 	if j := h.held[bridge]; j != nil {
-		j.file.Close()
+		unlock(j.file)
 		delete(h.held, bridge)
 	}
 }

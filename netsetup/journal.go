@@ -227,7 +227,7 @@ func (j *journal) remove() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, j.file.Close())
+	return errors.Join(err, unlock(j.file))
 }
 
 // bootID changes with every boot.

@@ -75,6 +75,12 @@ func flock(f *os.File, how int) error {
 	return unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 }
 
+// unlock gives a lock back. Closing the file alone would not do it while a child
+// between fork and exec, such as iptables, has the file as well.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // claim turns the lock on a journal that others may share into one that only
 // we hold, or says who the others are.
 func (j *journal) claim() error {

@@ -43,7 +43,7 @@ func (h *Host) sweep(ctx context.Context, bridge string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer j.file.Close()
+	defer unlock(j.file)
 	err = flock(j.file, unix.LOCK_EX)
 	if errors.Is(err, unix.EWOULDBLOCK) || j.whole && j.keep {
 		return false, nil

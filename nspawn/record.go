@@ -135,5 +135,8 @@ func sameFile(file *os.File, path string) bool {
 	return err == nil && os.SameFile(ours, there)
 }
 
-// release lets go of the lock; the file stays.
-func (l *lockFile) release() error { return l.file.Close() }
+// release lets go of the lock; the file stays. Closing alone would not do while a
+// child between fork and exec has the file as well.
+func (l *lockFile) release() error {
+	return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
+}

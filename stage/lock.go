@@ -52,6 +52,8 @@ func (d stateDir) lock(ctx context.Context, waiting func(holder)) (unlock func()
 	}
 	return func() {
 		f.Truncate(0)
+		// A child between fork and exec has the file as well: closing is not enough.
+		syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 		f.Close()
 	}, nil
 }

@@ -76,7 +76,11 @@ func (e entry) lock(ctx context.Context, waiting func()) (unlock func(), err err
 	for first := true; ; first = false {
 		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { file.Close() }, nil
+			return func() {
+				// A child between fork and exec has the file as well: closing is not enough.
+				unix.Flock(int(file.Fd()), unix.LOCK_UN)
+				file.Close()
+			}, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			file.Close()

@@ -66,7 +66,10 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 			return nil, err
 		}
 		if f != nil {
-			return func() { f.Close() }, nil
+			return func() {
+				unix.Flock(int(f.Fd()), unix.LOCK_UN) // a child between fork and exec has f, too
+				f.Close()
+			}, nil
 		}
 		select {
 		case <-ctx.Done():
