@@ -66,7 +66,6 @@ func (l *Lab) cleanStore(ctx context.Context, volumes ...string) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
 	var errs []error
 	for _, name := range volumes {
 		v, err := store.Volume(name)
@@ -77,5 +76,8 @@ func (l *Lab) cleanStore(ctx context.Context, volumes ...string) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	for range store.Volumes(ctx) { // somebody else's, or one that would not go
+		return errors.Join(append(errs, store.Close())...)
+	}
+	return errors.Join(append(errs, store.Destroy(ctx))...)
 }

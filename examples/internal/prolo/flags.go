@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/prologin/rig/stage"
 )
@@ -17,6 +18,7 @@ type Flags struct {
 	State, Store, Cache string
 	Mirror, MirrorKeys  string
 	Password            string
+	Launcher, Network   string
 }
 
 // ParseFlags reads the command line of the program called name, which sets up
@@ -36,6 +38,8 @@ func ParseFlags(name string, args []string, out io.Writer) (*Flags, error) {
 	fs.StringVar(&f.State, "state", "/var/lib/rig", "keep the lab's records and, unless told otherwise, its storage and mirror in `dir`")
 	fs.StringVar(&f.Store, "store", "", "keep the machines' trees in `dir`; default: /var/lib/machines if it is a btrfs, else a pool in the state directory")
 	fs.StringVar(&f.Cache, "cache", "", "keep the embedded mirror in `dir`; default: cache in the state directory")
+	fs.StringVar(&f.Launcher, "launcher", "", "start machines by `way` systemd (with machined) or direct; default: systemd where it runs")
+	fs.StringVar(&f.Network, "network", "", "make the network by `way` zone (of systemd-networkd) or bridge; default: zone where networkd runs")
 	fs.StringVar(&f.Mirror, "mirror", "", "install from the Arch mirror at this `URL`, such as http://HOST/archlinux; default: a small mirror made of Debian packages, without internet access")
 	fs.StringVar(&f.MirrorKeys, "mirror-keys", "", "trust the OpenPGP keys in `file` for -mirror; default: those of this host's pacman")
 	fs.StringVar(&f.Password, "password-file", "", "read root's password from `file`; default: none, and no login by password")
@@ -52,6 +56,12 @@ func ParseFlags(name string, args []string, out io.Writer) (*Flags, error) {
 	}
 	if f.Cache == "" {
 		f.Cache = f.ownCache()
+	}
+	if !slices.Contains([]string{"", "systemd", "direct"}, f.Launcher) {
+		return nil, fmt.Errorf("-launcher %q is neither systemd nor direct; see %s -h", f.Launcher, name)
+	}
+	if !slices.Contains([]string{"", "zone", "bridge"}, f.Network) {
+		return nil, fmt.Errorf("-network %q is neither zone nor bridge; see %s -h", f.Network, name)
 	}
 	if f.MirrorKeys != "" && f.Mirror == "" {
 		return nil, fmt.Errorf("-mirror-keys without -mirror; see %s -h", name)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/archboot"
+	"github.com/prologin/rig/archboot/archtest"
 	"github.com/prologin/rig/internal/syspkg"
 	"github.com/prologin/rig/netsetup"
 	"github.com/prologin/rig/nspawn"
@@ -32,6 +33,10 @@ type Lab struct {
 	host   *nspawn.Host
 	store  *snapshot.Store
 	source archboot.Config
+	mirror *archtest.Mirror // the embedded one, if it is in use
+
+	zoned  bool // networkd makes the bridge
+	served bool // the mirror listens on the bridge
 
 	stop func(context.Context) error // of the machine, unless it is to stay
 	undo []func(context.Context) error
@@ -59,7 +64,6 @@ func Open(ctx context.Context, f *Flags, setup stage.Setup, out *os.File) (_ *La
 	if err := syspkg.Ensure(ctx, out, !f.NoInstall, needs); err != nil {
 		return nil, err
 	}
-	l.say("launcher: direct, machines are children of this program")
 	for _, step := range []func(context.Context) error{l.lock, l.openHost, l.openNetwork, l.openStore, l.openPackages} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -68,35 +72,18 @@ func Open(ctx context.Context, f *Flags, setup stage.Setup, out *os.File) (_ *La
 	return l, nil
 }
 
-func (l *Lab) openNetwork(ctx context.Context) error {
-	l.say("network:  bridge %s, %s/24, masquerading by iptables", Bridge, HostAddress)
-	host, err := netsetup.Open(netsetup.Options{Logger: l.log})
-	if err != nil {
-		return err
-	}
-	l.net = host
-	l.onClose(func(context.Context) error { return host.Close() })
-	// Not swept before: a machine that outlived its program is still wired to it.
-	if err := host.Apply(ctx, network(l.Keep)); err != nil {
-		return err
-	}
-	if !l.Keep {
-		l.onClose(func(ctx context.Context) error { return host.Remove(ctx, Bridge) })
-	}
-	return nil
-}
-
-func network(keep bool) netsetup.Network {
-	return netsetup.Network{Bridge: Bridge, Prefixes: bridgePrefixes(), Masquerade: true, Keep: keep}
-}
-
 func (l *Lab) openHost(ctx context.Context) error {
-	host, err := nspawn.Open(ctx, nspawn.HostOptions{Logger: l.log})
+	host, err := nspawn.Open(ctx, nspawn.HostOptions{Launcher: nspawn.Launcher(l.Launcher), Logger: l.log})
 	if err != nil {
 		return err
 	}
 	l.onClose(func(context.Context) error { return host.Close() })
 	l.host = host
+	if host.Launcher() == nspawn.LauncherSystemd {
+		l.say("launcher: systemd, machines are registered with machined; -launcher direct does without")
+	} else {
+		l.say("launcher: direct, our own supervised systemd-nspawn; -launcher systemd registers with machined")
+	}
 	if _, err := host.Sweep(ctx); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 type machine struct {
 	host   *nspawn.Host
 	config nspawn.Config
+	wired  func(context.Context) error // called once the machine is there
 }
 
 // find returns the machine if it runs, and nil if it does not.
@@ -29,12 +30,18 @@ func (m *machine) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.wired(ctx); err != nil {
+		return err
+	}
 	return started.WaitReady(ctx)
 }
 
 func (m *machine) Running(ctx context.Context) (bool, error) {
 	found, err := m.find(ctx)
-	return found != nil, err
+	if found == nil || err != nil {
+		return false, err
+	}
+	return true, m.wired(ctx)
 }
 
 func (m *machine) Exec(ctx context.Context, c stage.Command) error {

@@ -1,7 +1,5 @@
 package prolo
 
-import "net/netip"
-
 // Names and addresses of the lab. They are those of the finals, so that what is
 // tested here is what runs there.
 const (
@@ -16,13 +14,10 @@ const (
 	LANAddress    = "192.168.1.254"
 
 	// mirrorPort is where the embedded mirror listens on the bridge. It is fixed
-	// because the machines' pacman.conf has it.
+	// because the machines' pacman.conf has it. The host's pacman reaches the mirror
+	// by loopback, before there is a bridge.
 	mirrorPort = "8730"
 
 	// baseVolume is the root that every machine is cloned from.
 	baseVolume = "arch_linux_base"
 )
-
-func bridgePrefixes() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix(HostAddress + "/24")}
-}

@@ -28,7 +28,6 @@ func (l *Lab) openPackages(ctx context.Context) error {
 	defer bar.done()
 	mirror, err := archtest.Start(ctx, archtest.Options{
 		AddOns:   AddOns(),
-		Listen:   HostAddress + ":" + mirrorPort,
 		CacheDir: l.Cache,
 		Progress: func(e archtest.Event) { bar.show(e.Message) },
 		Logger:   l.log,
@@ -37,7 +36,9 @@ func (l *Lab) openPackages(ctx context.Context) error {
 		return err
 	}
 	l.onClose(func(context.Context) error { return mirror.Close() })
+	l.mirror = mirror
 	l.source.Repositories = repositories(mirror.URL)
+	l.source.MachineRepositories = repositories("http://" + HostAddress + ":" + mirrorPort)
 	l.source.Keys = [][]byte{mirror.PublicKey()}
 	return nil
 }

@@ -73,7 +73,9 @@ func (f *Flags) checkStages(setup stage.Setup) error {
 }
 
 func (l *Lab) machine(name string) *machine {
-	return &machine{host: l.host, config: machineConfig(name, filepath.Join(l.storeDir(), name))}
+	config := machineConfig(name, filepath.Join(l.storeDir(), name))
+	config.Network = l.wiring()
+	return &machine{host: l.host, config: config, wired: l.wired}
 }
 
 // machineConfig describes a machine on the bridge. Waiting for the network at
@@ -96,6 +98,9 @@ func hostname(machine string) string {
 
 func hint(machine, stageName string) (resume, shell string) {
 	name := hostname(machine)
+	if stageName == "" {
+		return name, name + " -shell"
+	}
 	return name, fmt.Sprintf("%s -until %s -shell", name, stageName)
 }
 
