@@ -154,7 +154,7 @@ func startStop(b *testing.B, host *nspawn.Host, root string) life {
 }
 
 // compareLives measures starts and stops in turn.
-func compareLives(b *testing.B, peer string, ours, theirs life) {
+func compareLives(b *testing.B, name string, ours, theirs life) {
 	b.Helper()
 	var times [4][]time.Duration
 	round := func() {
@@ -171,8 +171,8 @@ func compareLives(b *testing.B, peer string, ours, theirs life) {
 			round()
 		}
 	}
-	suffix := "-" + peer
-	if peer == "machinectl" {
+	suffix := "-" + name
+	if name == "machinectl" {
 		suffix = ""
 	}
 	report(b, "start"+suffix, times[0], times[2])
@@ -181,7 +181,13 @@ func compareLives(b *testing.B, peer string, ours, theirs life) {
 
 func BenchmarkStart(b *testing.B) {
 	testhost.Require(b)
-	host := openHost(b, nspawn.HostOptions{})
+	b.Run("direct", func(b *testing.B) { benchmarkStart(b, nspawn.LauncherDirect, "machinectl") })
+	b.Run("systemd", func(b *testing.B) { benchmarkStart(b, nspawn.LauncherSystemd, "systemd") })
+}
+
+// benchmarkStart compares one of our launchers with machinectl.
+func benchmarkStart(b *testing.B, launcher nspawn.Launcher, name string) {
+	host := openHost(b, nspawn.HostOptions{Launcher: launcher})
 	root := newRoot(b)
 	const image = "/var/lib/machines/bench-peer"
 	theirRoot := newRoot(b)
@@ -198,7 +204,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	b.Cleanup(func() { os.Remove(settings) })
 	b.Cleanup(func() { _ = run("machinectl", "terminate", "bench-peer") })
-	compareLives(b, "machinectl", startStop(b, host, root), life{
+	compareLives(b, name, startStop(b, host, root), life{
 		start: func() error {
 			if err := run("machinectl", "start", "bench-peer"); err != nil {
 				return err

@@ -52,7 +52,7 @@ func (l *Lab) applyNetwork(ctx context.Context) error {
 	if l.Network == "zone" || l.Network == "" && noNetworkd == nil {
 		err := l.net.ApplyZone(ctx, zone(l.Keep))
 		if err == nil {
-			l.say("network:  zone %s of systemd-networkd, bridge %s, %s/24; -network bridge does without networkd", Zone, Bridge, HostAddress)
+			l.say("network:  zone %s of systemd-networkd, bridge %s, %s/24; with networkd stopped, -network bridge does without", Zone, Bridge, HostAddress)
 			l.zoned = true
 			return nil
 		}
