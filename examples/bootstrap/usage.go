@@ -1,0 +1,28 @@
+package main
+
+const usage = `Usage: bootstrap [flags] ROOT HOSTNAME PASSWORD_FILE
+
+Turns the empty directory ROOT into a bootable Arch Linux root.
+
+  ROOT           an empty directory or btrfs subvolume
+  HOSTNAME       the machine's name; "" leaves it to the kernel command line or
+                 to systemd-nspawn --hostname
+  PASSWORD_FILE  holds root's password in its only line; "-" is standard input;
+                 an empty file sets none
+
+On an Arch host no flags are needed. Elsewhere, say where packages come from and
+who signs them; without pacman, give the bootstrap tarball as well:
+
+  bootstrap -mirror 'https://mirror.example/$repo/os/$arch' -key archlinux.gpg \
+      -tarball archlinux-bootstrap-x86_64.tar.zst -fingerprint 3E80…81AC ./gw gw ./password
+
+The first boot of the result:
+
+  systemd-nspawn --boot --directory ROOT
+
+For bare metal or a VM, add the kernel: -packages base,openssh,linux,linux-firmware
+
+Ctrl-C leaves ROOT empty again. After a crash, run the same command again.
+
+Flags:
+`
