@@ -89,7 +89,7 @@ var causes = []struct {
 	{ErrNoSpace, regexp.MustCompile(`not enough free disk space|too full:|No space left on device`)},
 	{ErrBusy, regexp.MustCompile(`unable to lock database`)},
 	{ErrSignature, regexp.MustCompile(`PGP signature|signature from "|missing required signature|key "[^"]*" is (unknown|disabled)|required key missing|looked up remotely|failed retrieving file '[^']*\.sig' .*404`)},
-	{ErrCorrupt, regexp.MustCompile(`invalid or corrupted|could not read db|could not open database|Unrecognized archive format|missing package metadata|bytes remaining to read|Maximum file size exceeded|download size exceeded|is not valid`)},
+	{ErrCorrupt, regexp.MustCompile(`invalid or corrupted|could not read db|could not open database|Unrecognized archive format|missing package metadata|bytes remaining to read|end of response with \d+ bytes missing|Maximum file size exceeded|download size exceeded|is not valid`)},
 	{ErrUnknownPackage, regexp.MustCompile(`not found: |was not found|unable to satisfy dependency|could not satisfy dependencies`)},
 	{ErrConflict, regexp.MustCompile(`conflicting (files|dependencies)|are in conflict|exists in (filesystem|both)`)},
 	{ErrMirror, regexp.MustCompile(`failed retrieving file|failed to retrieve|download library error|failed to synchronize|too many errors from|[Ii]nvalid url`)},

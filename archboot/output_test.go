@@ -49,6 +49,8 @@ warning: failed to retrieve some files
 error: failed to commit transaction (download library error)`, ErrCorrupt, "units-2-1"},
 	{"connection broken off", `error: failed retrieving file 'test.db' from 127.0.0.1:42769 : transfer closed with 264 bytes remaining to read
 error: failed to synchronize all databases (download library error)`, ErrCorrupt, "test.db"},
+	{"connection broken off, as curl 8 says it", `error: failed retrieving file 'test.db' from 127.0.0.1:38735 : end of response with 336 bytes missing
+error: failed to synchronize all databases (download library error)`, ErrCorrupt, "test.db"},
 	{"two unknown packages", `error: target not found: x
 error: target not found: y`, ErrUnknownPackage, "x; y"},
 	{"unknown repository", `error: database not found: nosuch`, ErrUnknownPackage, "nosuch"},
