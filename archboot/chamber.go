@@ -56,6 +56,12 @@ func enter(root, hostname, cache string) (*chamber, error) {
 // want to unmount the root right after close.
 func (c *chamber) own(hostname, cache string, ready chan<- error) {
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The main thread cannot end, and answers for the program in /proc/self.
+		go c.own(hostname, cache, ready)
+		runtime.UnlockOSThread()
+		return
+	}
 	defer close(c.ended)
 	origin, err := os.Open("/proc/thread-self/ns/mnt")
 	if err != nil {

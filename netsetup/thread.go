@@ -34,22 +34,31 @@ func startThread(path string) (*thread, error) {
 
 	t := &thread{calls: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
 	entered := make(chan error)
-	go func() {
+	go ownThread(func() {
 		defer close(t.done)
-		// Never unlocked: the runtime ends the thread with the goroutine, and
-		// nobody inherits its namespace.
-		runtime.LockOSThread()
 		err := enterNamespace(ns)
 		entered <- err
 		if err != nil {
 			return
 		}
 		t.run()
-	}()
+	})
 	if err := <-entered; err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
+}
+
+// ownThread runs f on a thread that ends with it, so that nobody inherits its
+// namespace. The main thread cannot end, and is left to others.
+func ownThread(f func()) {
+	runtime.LockOSThread() // never unlocked
+	if unix.Gettid() == unix.Getpid() {
+		go ownThread(f)
+		runtime.UnlockOSThread()
+		return
+	}
+	f()
 }
 
 func (t *thread) run() {

@@ -29,11 +29,21 @@ type sandbox struct {
 // them. The thread ends with the goroutine that never unlocks it.
 func onOwnThread(f func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		done <- f()
-	}()
+	go ownThread(func() { done <- f() })
 	return <-done
+}
+
+// ownThread leaves the main thread to others: that one cannot end, and would keep
+// the namespaces that f joins, with all that is mounted in them, for as long as
+// the program runs.
+func ownThread(f func()) {
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	if unix.Gettid() == unix.Getpid() {
+		go ownThread(f)
+		runtime.UnlockOSThread()
+		return
+	}
+	f()
 }
 
 // enter puts the calling thread into the sandbox.

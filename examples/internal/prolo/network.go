@@ -41,18 +41,20 @@ func (l *Lab) openNetwork(ctx context.Context) error {
 	return nil
 }
 
-// networkdState is there where networkd runs.
-const networkdState = "/run/systemd/netif/state"
+// networkdRuns reports whether networkd has run since the host was booted.
+func networkdRuns() bool {
+	_, err := os.Stat("/run/systemd/netif/state")
+	return err == nil
+}
 
 func (l *Lab) applyNetwork(ctx context.Context) error {
-	_, noNetworkd := os.Stat(networkdState)
-	if noNetworkd == nil && l.Network == "bridge" {
+	if l.Network == "bridge" && networkdRuns() {
 		return errors.New("systemd-networkd runs here and configures every bridge named vz-* itself: use -network zone")
 	}
-	if l.Network == "zone" || l.Network == "" && noNetworkd == nil {
+	if l.Network == "zone" || l.Network == "" && networkdRuns() {
 		err := l.net.ApplyZone(ctx, zone(l.Keep))
 		if err == nil {
-			l.say("network:  zone %s of systemd-networkd, bridge %s, %s/24; with networkd stopped, -network bridge does without", Zone, Bridge, HostAddress)
+			l.say("network:  zone %s of systemd-networkd, bridge %s, %s/24; -network bridge is for hosts without networkd", Zone, Bridge, HostAddress)
 			l.zoned = true
 			return nil
 		}
