@@ -53,6 +53,11 @@ bench: bin/testhost ## measure beside the tools one would use instead; prints "r
 	@{ CGO_ENABLED=0 $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; $(TESTHOST) stop; \
 	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./examples/gw; } | grep -E '^(ratio|figure|slope|FAIL|---|panic)'
 
+fresh: ## clone HEAD into a bare Debian 12 and a bare Debian 13 and run README's two commands there
+	@$(GO) run ./internal/cmd/needs -fresh
+	@for suite in bookworm trixie; do \
+		$(SUDO) bash internal/fresh/fresh.sh $$suite 'make gw' 'make test' || exit 1; done
+
 fuzz: ## each fuzzer for FUZZTIME (10s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
@@ -78,4 +83,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help gw test test-here test-host test-suites lint torture bench fuzz needs clean distclean
+.PHONY: FORCE help gw test test-here test-host test-suites lint torture bench fuzz fresh needs clean distclean

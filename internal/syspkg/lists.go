@@ -54,3 +54,12 @@ func Bench() []Need {
 		{"rsync", "rsync", "rsync"},
 	}
 }
+
+// Fresh lists what internal/fresh needs to clone the repository into a bare root.
+func Fresh() []Need {
+	return []Need{
+		{"git", "git", "git"},
+		{"slirp4netns", "slirp4netns", "slirp4netns"},
+		{"pgrep", "procps", "procps-ng"},
+	}
+}

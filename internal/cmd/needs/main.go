@@ -14,11 +14,12 @@ import (
 
 func main() {
 	flag.Usage = func() {
-		fmt.Fprint(os.Stderr, "usage: needs [-no-install] [-bench]\n\nInstalls what the tests need on this host and is not there yet.\n\n")
+		fmt.Fprint(os.Stderr, "usage: needs [-no-install] [-bench] [-fresh]\n\nInstalls what the tests need on this host and is not there yet.\n\n")
 		flag.PrintDefaults()
 	}
 	noInstall := flag.Bool("no-install", false, "install nothing: name the missing packages and fail")
 	bench := flag.Bool("bench", false, "also what the benchmarks compare with")
+	fresh := flag.Bool("fresh", false, "also what a clone in a bare root takes")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -26,6 +27,9 @@ func main() {
 	needs := slices.Concat(syspkg.Lab(), syspkg.Bootstrap(), syspkg.Mirror(), syspkg.Tests())
 	if *bench {
 		needs = append(needs, syspkg.Bench()...)
+	}
+	if *fresh {
+		needs = append(needs, syspkg.Fresh()...)
 	}
 	if err := syspkg.Ensure(ctx, os.Stderr, !*noInstall, needs); err != nil {
 		fmt.Fprintln(os.Stderr, "needs:", err)
