@@ -47,11 +47,12 @@ torture: needs ## kill and soak tests, all of them: takes long
 	RIG_TORTURE=1 $(GO) test -timeout 60m $(ROOT) -v -run 'Kill|Crash|Torture|Soak|Escape' ./... | grep -v '^=== '
 
 BENCH = $(GO) test -run '^$$' -bench . -timeout 60m
-bench: bin/testhost ## measure beside the tools one would use instead; prints "ratio NAME OURS THEIRS THEIRS/OURS"
+bench: bin/testhost ## measure beside the tools one would use instead; prints ratios and writes doc/bench
 	@$(GO) run ./internal/cmd/needs -bench
 	@$(TESTHOST) build && $(TESTHOST) start
 	@{ CGO_ENABLED=0 $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; $(TESTHOST) stop; \
-	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./examples/gw; } | grep -E '^(ratio|figure|slope|FAIL|---|panic)'
+	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./examples/gw; } | \
+	   grep -E '^(ratio|figure|slope|FAIL|---|panic)' | $(GO) run ./internal/cmd/benchtable doc/bench
 
 fresh: ## clone HEAD into a bare Debian 12 and a bare Debian 13 and run README's two commands there
 	@$(GO) run ./internal/cmd/needs -fresh

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+)
+
+// ratio is how many times quicker we are than a peer at one thing.
+type ratio struct {
+	name, ours, theirs, peer string
+	value                    float64
+}
+
+// fact is a measured value without a peer.
+type fact struct{ name, value string }
+
+type results struct {
+	ratios []ratio
+	facts  []fact
+}
+
+// add takes a line into account if it is one of ours; others are test output.
+func (r *results) add(line string) {
+	kind, rest, _ := strings.Cut(line, " ")
+	switch kind {
+	case "ratio":
+		words, peer, _ := strings.Cut(rest, " vs ")
+		f := strings.Fields(words)
+		if len(f) != 4 {
+			return
+		}
+		if value, err := strconv.ParseFloat(f[3], 64); err == nil && value > 0 {
+			r.ratios = append(r.ratios, ratio{name: f[0], ours: f[1], theirs: f[2], peer: peer, value: value})
+		}
+	case "figure", "slope":
+		if name, value, found := strings.Cut(rest, " "); found {
+			r.facts = append(r.facts, fact{name, value})
+		}
+	}
+}
