@@ -22,6 +22,7 @@ const (
 	iocGetSubvolRefs  = 0xd000943d
 	iocInoLookupUser  = 0xd000943e
 	subvolReadOnly    = 1 << 1 // BTRFS_SUBVOL_RDONLY
+	rootReadOnly      = 1 << 0 // BTRFS_ROOT_SUBVOL_RDONLY: the same, on disk
 	firstFreeObjectID = 256    // the inode of the root of every subvolume
 )
 

@@ -14,26 +14,9 @@ import (
 )
 
 const (
-	iocSync        = 0x9408
-	iocTreeSearch  = 0xd0009411
-	iocFSInfo      = 0x8400941f
-	rootTreeID     = 1
-	orphanObjectID = 1<<64 - 5 // BTRFS_ORPHAN_OBJECTID, which is -5
-	orphanItemKey  = 48
+	iocSync   = 0x9408
+	iocFSInfo = 0x8400941f
 )
-
-// searchArgs is struct btrfs_ioctl_search_args.
-type searchArgs struct {
-	treeID                   uint64
-	minObjectID, maxObjectID uint64
-	minOffset, maxOffset     uint64
-	minTransID, maxTransID   uint64
-	minType, maxType         uint32
-	items                    uint32
-	_                        uint32
-	_                        [4]uint64
-	_                        [3992]byte
-}
 
 // Reclaim waits until the cleaner has dropped all deleted subvolumes of the file
 // system, each of which the root tree has an orphan item for until then.
@@ -47,12 +30,8 @@ func (btrfsDriver) Reclaim(ctx context.Context, dir string) error {
 		if err := ioctl(f, "sync", iocSync, nil); err != nil { // which wakes the cleaner, as syncfs(2) does not
 			return err
 		}
-		args := searchArgs{
-			treeID: rootTreeID, minObjectID: orphanObjectID, maxObjectID: orphanObjectID,
-			maxOffset: 1<<64 - 1, maxTransID: 1<<64 - 1, minType: orphanItemKey, maxType: orphanItemKey, items: 1,
-		}
-		err := ioctl(f, "search", iocTreeSearch, unsafe.Pointer(&args))
-		if err == nil && args.items > 0 {
+		_, _, dying, err := newSearch(f, itemsOf(rootTree, orphanObject, orphanItem, orphanItem)).next()
+		if err == nil && dying {
 			err = errTaken
 		}
 		return err

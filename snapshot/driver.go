@@ -79,6 +79,8 @@ type Capabilities struct {
 	Shared bool
 	// Exclusive: the driver can tell how much space a snapshot alone takes.
 	Exclusive bool
+	// Renames: Diff tells what was renamed from what was removed and added.
+	Renames bool
 }
 
 // missing lists what want asks for and c does not promise.
@@ -92,6 +94,7 @@ func (c Capabilities) missing(want Capabilities) []string {
 		{want.Live, c.Live, "snapshots of a volume in use"},
 		{want.Shared, c.Shared, "sharing of space"},
 		{want.Exclusive, c.Exclusive, "exclusive sizes"},
+		{want.Renames, c.Renames, "renamed files"},
 	} {
 		if f.want && !f.have {
 			names = append(names, f.name)

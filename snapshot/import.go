@@ -52,7 +52,7 @@ func (s *Store) Import(ctx context.Context, name string, r io.Reader, opts Impor
 	if err != nil {
 		return nil, Snapshot{}, wrap(Error{Op: "import", Path: s.dir, Volume: name}, err)
 	}
-	rec := snapshotRecord{1, im.manifest.Created, im.manifest.Metadata}
+	rec := snapshotRecord{Sequence: 1, Created: im.manifest.Created, Metadata: im.manifest.Metadata}
 	return v, rec.snapshot(name, im.manifest.Name), nil
 }
 
@@ -81,7 +81,7 @@ func (op *operation) importRecord(ctx context.Context, v *Volume, m Manifest) er
 	if err := step(ctx, "make item", func() error { return os.Mkdir(item, 0o700) }); err != nil {
 		return err
 	}
-	if err := writeRecord(ctx, item+"/"+snapshotFile, snapshotRecord{1, m.Created, m.Metadata}); err != nil {
+	if err := writeRecord(ctx, item+"/"+snapshotFile, snapshotRecord{Sequence: 1, Created: m.Created, Metadata: m.Metadata}); err != nil {
 		return err
 	}
 	if err := op.store.driver.Freeze(ctx, item+"/tree", op.work("tree")); err != nil {

@@ -44,6 +44,8 @@ type snapshotRecord struct {
 	Sequence uint64
 	Created  time.Time
 	Metadata
+	// Descent is what a tracker says of the volume's tree at that time.
+	Descent string `json:",omitempty"`
 }
 
 const snapshotFile = "snapshot.json"
@@ -70,6 +72,11 @@ func (v *Volume) snapshot(ctx context.Context, name string, md Metadata) (Snapsh
 		}
 		if rec.Parent == "" {
 			rec.Parent = v.base()
+		}
+		if t, ok := v.store.driver.(tracker); ok {
+			if rec.Descent, err = t.Descent(v.Path()); err != nil {
+				return err
+			}
 		}
 		rec.Sequence, err = v.nextSequence()
 		return err
@@ -285,8 +292,11 @@ func (op *operation) draftRecords(ctx context.Context, v *Volume) error {
 		if s.Parent != op.Snapshot {
 			continue
 		}
-		s.Parent = op.To
-		rec := snapshotRecord{s.sequence, s.Created, s.Metadata}
+		var rec snapshotRecord
+		if err := readRecord(v.record("snapshots", s.Name, snapshotFile), &rec); err != nil {
+			return err
+		}
+		rec.Parent = op.To
 		if err := writeRecord(ctx, op.workRecord(s), rec); err != nil {
 			return err
 		}
