@@ -24,7 +24,7 @@ type btrfsDriver struct{}
 func (btrfsDriver) Name() string { return "btrfs" }
 
 func (btrfsDriver) Capabilities() Capabilities {
-	return Capabilities{Instant: true, Live: true, Shared: true, Renames: true}
+	return Capabilities{Instant: true, Live: true, Shared: true, Exclusive: true, Renames: true}
 }
 
 func (btrfsDriver) Probe(_ context.Context, scratch string) error {

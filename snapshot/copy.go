@@ -20,7 +20,7 @@ type copyDriver struct{}
 
 func (copyDriver) Name() string { return "copy" }
 
-func (copyDriver) Capabilities() Capabilities { return Capabilities{} }
+func (copyDriver) Capabilities() Capabilities { return Capabilities{Exclusive: true} }
 
 // Probe tries what not every file system can: to exchange two directories.
 func (copyDriver) Probe(ctx context.Context, scratch string) error {

@@ -3,6 +3,8 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +19,10 @@ type Keep struct {
 	Label string
 	// Func, if given, pins the snapshots for which it returns true.
 	Func func(Snapshot) bool
+	// MaxBytes leaves more than that, the newest first, as long as all that are left
+	// take no more bytes together, with what they share counted once. The volume's
+	// tree is not counted.
+	MaxBytes int64
 	// MinFree, unless 0, deletes no more than it takes for the file system to have
 	// that many bytes free, and waits for them after each deletion.
 	MinFree int64
@@ -34,14 +40,11 @@ func (v *Volume) GC(ctx context.Context, keep Keep) ([]Snapshot, error) {
 }
 
 func (v *Volume) gc(ctx context.Context, keep Keep) (deleted []Snapshot, err error) {
-	list, err := v.list()
+	garbage, err := v.garbage(ctx, keep)
 	if err != nil {
 		return nil, err
 	}
-	for i, s := range list {
-		if len(list)-i <= keep.Last || keep.pins(s) || s.Name == v.base() {
-			continue
-		}
+	for _, s := range garbage {
 		if enough, err := v.store.hasFree(keep.MinFree); enough || err != nil {
 			return deleted, err
 		}
@@ -63,6 +66,48 @@ func (v *Volume) gc(ctx context.Context, keep Keep) (deleted []Snapshot, err err
 		return deleted, v.store.Reclaim(ctx)
 	}
 	return deleted, nil
+}
+
+// garbage lists the snapshots that keep does not leave, oldest first.
+func (v *Volume) garbage(ctx context.Context, keep Keep) ([]Snapshot, error) {
+	if keep.Last < 0 || keep.MaxBytes < 0 || keep.MinFree < 0 {
+		return nil, fmt.Errorf("%w: a number to keep is negative", ErrInvalid)
+	}
+	list, err := v.list()
+	if err != nil {
+		return nil, err
+	}
+	var left, garbage []Snapshot
+	for i, s := range list {
+		if len(list)-i <= keep.Last || keep.pins(s) || s.Name == v.base() {
+			left = append(left, s)
+		} else {
+			garbage = append(garbage, s)
+		}
+	}
+	if keep.MaxBytes == 0 {
+		return garbage, nil
+	}
+	within, err := v.within(ctx, keep.MaxBytes, left, garbage)
+	return garbage[:len(garbage)-within], err
+}
+
+// within is how many of the newest snapshots in list fit into a budget along with those
+// that are left anyway.
+func (v *Volume) within(ctx context.Context, budget int64, left, list []Snapshot) (int, error) {
+	var l ledger
+	for _, s := range left {
+		if err := v.charge(ctx, &l, s); err != nil {
+			return 0, err
+		}
+	}
+	for i, s := range slices.Backward(list) {
+		err := v.charge(ctx, &l, s)
+		if err != nil || l.total() > budget {
+			return len(list) - 1 - i, err
+		}
+	}
+	return len(list), nil
 }
 
 func (k Keep) pins(s Snapshot) bool {

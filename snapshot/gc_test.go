@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,47 @@ func TestGC(t *testing.T) {
 	}
 	if deleted, err := v.GC(t.Context(), Keep{MinFree: 1 << 60}); err != nil || len(deleted) != 4 {
 		t.Errorf("deleted %v, %v though nothing suffices", deleted, err)
+	}
+}
+
+// TestGCBudget: the newest are left that fit together, what they share counted once.
+func TestGCBudget(t *testing.T) {
+	t.Parallel()
+	all := "s0 s1 s2 s3"
+	left := map[string][2]string{ // by 3.5 MiB, and by 4.5
+		"btrfs":         {"s2 s3", all},
+		"copy on btrfs": {"s2 s3", all},
+		"copy":          {"s3", "s3"}, // s3 takes 3 MiB, s2 2 more
+		"overlay":       {"s3", all},  // what was removed is still in the layers of s3
+	}
+	for _, b := range append(benches(t), bench{Copy(), newPool(t, 512<<20).Dir()}) {
+		name := b.driver.Name()
+		if s, _ := sysfsOf(b.dir); name == "copy" && s != "" {
+			name += " on btrfs"
+		}
+		v := newVolume(t, openStore(t, b.dir, Options{Driver: b.driver}), "gw")
+		const mib = 1 << 20
+		for i := range 4 {
+			write(t, filepath.Join(v.Path(), fmt.Sprint(i)), strings.Repeat("0123456789abcdef", mib/16))
+			if i == 2 {
+				if err := os.Remove(filepath.Join(v.Path(), "0")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			take(t, v, fmt.Sprint("s", i), Metadata{})
+		}
+		for i, budget := range []int64{9 * mib / 2, 7 * mib / 2} {
+			if _, err := v.GC(t.Context(), Keep{MaxBytes: budget}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if diff := cmp.Diff(left[name][1-i], strings.Join(names(t, v), " ")); diff != "" {
+				t.Errorf("%s, %d bytes: %s", name, budget, diff)
+			}
+		}
+		for _, keep := range []Keep{{Last: -1}, {MaxBytes: -1}, {MinFree: -1}} {
+			_, err := v.GC(t.Context(), keep)
+			wantErr(t, err, ErrInvalid)
+		}
 	}
 }
 

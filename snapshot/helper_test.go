@@ -172,7 +172,7 @@ func noLeftovers(t testing.TB, s *Store) {
 	}
 	have, _ := os.ReadDir(string(l))
 	for _, e := range have {
-		if !used[e.Name()] && e.Name() != ".empty" {
+		if used[e.Name()] == 0 && e.Name() != ".empty" {
 			t.Errorf("layer %s is left", e.Name())
 		}
 	}

@@ -36,7 +36,7 @@ const maxLayers = 24
 func (overlayDriver) Name() string { return "overlay" }
 
 func (overlayDriver) Capabilities() Capabilities {
-	return Capabilities{Instant: true, Shared: true}
+	return Capabilities{Instant: true, Shared: true, Exclusive: true}
 }
 
 // Probe mounts a stack, since whether it works depends on the kernel and on the file
@@ -276,4 +276,19 @@ func (overlayDriver) View(_ context.Context, path string) (string, func() error,
 		return path, func() error { return nil }, nil
 	}
 	return layersOf(path).view(s)
+}
+
+// Layers are where the files are.
+func (overlayDriver) Layers(path string) (map[string]bool, error) {
+	s, err := readStack(stackOf(path))
+	if err != nil {
+		return nil, err
+	}
+	l := layersOf(path)
+	used, err := l.used()
+	dirs := map[string]bool{}
+	for _, name := range s.names() {
+		dirs[l.diff(name)] = used[name] > 1
+	}
+	return dirs, err
 }

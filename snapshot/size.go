@@ -12,15 +12,17 @@ import (
 type Size struct {
 	// Referenced is what all files of the tree take together, shared or not.
 	Referenced int64
-	// Exclusive is what would come back if the tree were deleted, or -1 where the
-	// driver does not promise, in its Capabilities, to know.
+	// Exclusive is the data that no other tree has, which would come back if this one
+	// were deleted, or -1 where the driver does not promise, in its Capabilities, to
+	// know. What files of the same tree share with each other counts as shared, and
+	// what btrfs keeps in its metadata, small files for instance, does not count.
 	Exclusive int64
 	// Entries is the number of files of all types, directories included.
 	Entries int64
 }
 
 // Size measures a snapshot, or with an empty name the volume as it is now. It looks at
-// every file.
+// every file, and writes out first what is still in memory of a volume.
 func (v *Volume) Size(ctx context.Context, name string) (Size, error) {
 	size, err := v.size(ctx, name)
 	return size, wrap(Error{Op: "measure", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
@@ -32,61 +34,64 @@ func (v *Volume) size(ctx context.Context, name string) (Size, error) {
 		return Size{}, err
 	}
 	defer release()
-	root, err := os.Open(dir)
-	if err != nil {
+	m := newMeter(ctx)
+	if name == "" {
+		if err := flush(dir); err != nil {
+			return Size{}, err
+		}
+	}
+	if err := m.tree(dir); err != nil {
 		return Size{}, err
 	}
-	defer root.Close()
-	m := meter{ctx: ctx, size: Size{Exclusive: -1}, met: map[inode]bool{}}
-	err = m.dir(root)
-	return m.size, err
-}
-
-// A meter adds up what files take, each once however many names it has.
-type meter struct {
-	ctx  context.Context
-	size Size
-	met  map[inode]bool
-}
-
-func (m *meter) dir(dir *os.File) error {
-	if err := m.ctx.Err(); err != nil {
-		return err
+	size := Size{Referenced: m.referenced, Entries: m.entries, Exclusive: m.exclusive}
+	if !v.store.driver.Capabilities().Exclusive {
+		size.Exclusive = -1
 	}
-	names, err := dir.Readdirnames(-1)
+	l, ok := v.store.driver.(layered)
+	if !ok {
+		return size, nil
+	}
+	path := v.Path()
+	if name != "" {
+		path = v.frozen(name)
+	}
+	size.Exclusive, err = exclusiveLayers(ctx, l, path)
+	return size, err
+}
+
+// flush writes out what is in memory, so that it can be measured.
+func flush(dir string) error {
+	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		st, there, err := statIn(dir, name, true)
-		if err != nil {
-			return err
-		}
-		if !there || !m.count(&st) || st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			continue
-		}
-		sub, err := openDirIn(dir, name)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(m.dir(sub), sub.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
 }
 
-// count adds a file, and reports false if it has been met under another name.
-func (m *meter) count(st *unix.Stat_t) bool {
-	if st.Nlink > 1 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		key := inode{st.Dev, st.Ino}
-		if m.met[key] {
-			return false
-		}
-		m.met[key] = true
+// A layered driver keeps a tree in several directories, some of which it shares with
+// other trees.
+type layered interface {
+	// Layers returns the directories of the tree at path, and whether another tree
+	// of the store has them too.
+	Layers(path string) (dirs map[string]bool, err error)
+}
+
+// exclusiveLayers measures the layers that only one tree has.
+func exclusiveLayers(ctx context.Context, l layered, path string) (int64, error) {
+	layers, err := l.Layers(path)
+	if err != nil {
+		return 0, err
 	}
-	const blockSize = 512 // of st_blocks, whatever the file system's
-	m.size.Referenced += st.Blocks * blockSize
-	m.size.Entries++
-	return true
+	total := int64(0)
+	for dir, shared := range layers {
+		if shared {
+			continue
+		}
+		m := newMeter(ctx)
+		if err := m.tree(dir); err != nil {
+			return 0, err
+		}
+		total += m.exclusive
+	}
+	return total, nil
 }

@@ -25,6 +25,14 @@ func (s stack) String() string {
 	return strings.Join(append([]string{s.upper}, s.lower...), ":")
 }
 
+// names are those of all layers.
+func (s stack) names() []string {
+	if s.upper == "" {
+		return s.lower
+	}
+	return append([]string{s.upper}, s.lower...)
+}
+
 func parseStack(text string) (stack, error) {
 	names := strings.Split(text, ":")
 	if len(names) < 2 {
@@ -210,7 +218,7 @@ func (l layers) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, e := range all {
-		if used[e.Name()] || e.Name() == ".empty" && len(used) > 0 {
+		if used[e.Name()] > 0 || e.Name() == ".empty" && len(used) > 0 {
 			continue
 		}
 		if err := step(ctx, "remove layer", func() error { return os.RemoveAll(l.path(e.Name())) }); err != nil {
@@ -227,10 +235,10 @@ func (l layers) sweep(ctx context.Context) error {
 	return step(ctx, "remove layers", func() error { return os.RemoveAll(filepath.Dir(string(l))) })
 }
 
-// used is the set of layers that some stack of the store has.
-func (l layers) used() (map[string]bool, error) {
+// used counts the stacks of the store that have each layer.
+func (l layers) used() (map[string]int, error) {
 	state := filepath.Dir(filepath.Dir(string(l)))
-	used := map[string]bool{}
+	used := map[string]int{}
 	for _, pattern := range []string{
 		"overlay/stacks/*", "volumes/*/snapshots/*/tree",
 		"work/*/tree", "work/*/item/tree", "work/*/record/snapshots/*/tree",
@@ -241,12 +249,14 @@ func (l layers) used() (map[string]bool, error) {
 		}
 		for _, path := range found {
 			s, err := readStack(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // deleted meanwhile
+			}
 			if err != nil {
 				return nil, err
 			}
-			used[s.upper] = true
-			for _, name := range s.lower {
-				used[name] = true
+			for _, name := range s.names() {
+				used[name]++
 			}
 		}
 	}

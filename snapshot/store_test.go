@@ -154,9 +154,9 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenRequires(t *testing.T) {
 	t.Parallel()
 	dir := newPool(t, 256<<20).Dir()
-	_, err := Open(t.Context(), dir, Options{Require: Capabilities{Instant: true, Exclusive: true}})
+	_, err := Open(t.Context(), dir, Options{Driver: Copy(), Require: Capabilities{Instant: true, Exclusive: true}})
 	wantErr(t, err, ErrNotSupported)
-	if !strings.Contains(err.Error(), "exclusive") {
+	if !strings.Contains(err.Error(), "instant snapshots") {
 		t.Errorf("does not say what is missing: %v", err)
 	}
 	s := openStore(t, dir, Options{Require: Capabilities{Instant: true, Live: true, Shared: true}})

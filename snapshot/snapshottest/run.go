@@ -531,22 +531,36 @@ func diff(t *testing.T, v *snapshot.Volume, from, to string) []string {
 
 func checkSize(t *testing.T, s *snapshot.Store) {
 	v := create(t, s, "gw")
-	write(t, v, "sub/f", strings.Repeat("0123456789abcdef", 1<<16))
+	const mib = 1 << 20
+	text := strings.Repeat("0123456789abcdef", mib/16)
+	write(t, v, "sub/f", text)
 	if err := os.Link(filepath.Join(v.Path(), "sub/f"), filepath.Join(v.Path(), "g")); err != nil {
 		t.Fatal(err)
 	}
 	take(t, v, "a", snapshot.Metadata{})
 	for _, name := range []string{"", "a"} {
 		size, err := v.Size(t.Context(), name)
-		if err != nil || size.Entries != 2 || size.Referenced < 1<<20 || size.Referenced > 2<<20 {
+		if err != nil || size.Entries != 2 || size.Referenced < mib || size.Referenced > 2*mib {
 			t.Errorf("size of %q is %+v, %v", name, size, err)
-		}
-		if known := s.Driver().Capabilities().Exclusive; known != (size.Exclusive >= 0) {
-			t.Errorf("exclusive size is %d, the driver promises %v", size.Exclusive, known)
 		}
 	}
 	_, err := v.Size(t.Context(), "missing")
 	is(t, err, snapshot.ErrNotFound)
+	write(t, v, "h", text+text)
+	known := s.Driver().Capabilities()
+	for _, name := range []string{"", "a"} { // 3 and 1 MiB, of which 2 and none are not shared
+		size, err := v.Size(t.Context(), name)
+		want := map[string]int64{"": 2 * mib, "a": 0}[name]
+		near := func(want int64) bool { return want <= size.Exclusive && size.Exclusive < want+mib/2 }
+		switch {
+		case err != nil:
+			t.Error(err)
+		case !known.Exclusive && size.Exclusive == -1, known.Exclusive && near(want):
+		case known.Exclusive && !known.Shared && near(want+mib):
+		default:
+			t.Errorf("exclusive size of %q is %d, want %d, %v", name, size.Exclusive, want, err)
+		}
+	}
 }
 
 // checkExport: a stream is the same each time, makes the same tree, and is refused if
