@@ -14,13 +14,34 @@ import (
 // by the caller. It is atomic: a reader sees the old file or the new one, and
 // an error leaves the old one. A symlink called name is replaced, not followed;
 // a directory called name is an error.
-func (t *Tree) WriteFile(name string, data []byte, perm fs.FileMode) (err error) {
+func (t *Tree) WriteFile(name string, data []byte, perm fs.FileMode) error {
+	return t.WriteFileOwned(name, data, perm, -1, -1)
+}
+
+// WriteFileOwned is WriteFile for a file of another owner: -1 stands for the
+// caller's own user or group. Nobody ever sees the file with another owner.
+func (t *Tree) WriteFileOwned(name string, data []byte, perm fs.FileMode, uid, gid int) error {
+	return t.replace("write", name, func(f *os.File) error {
+		if _, err := f.Write(data); err != nil {
+			return err
+		}
+		if uid != -1 || gid != -1 {
+			if err := f.Chown(uid, gid); err != nil {
+				return err
+			}
+		}
+		return errors.Join(unix.Fchmod(int(f.Fd()), uint32(perm.Perm())), f.Sync())
+	})
+}
+
+// replace puts a new file, which fill has written, in the place of name.
+func (t *Tree) replace(op, name string, fill func(*os.File) error) (err error) {
 	dir, base, err := t.Parent(name)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	wrap := func(err error) error { return &fs.PathError{Op: "write", Path: name, Err: err} }
+	wrap := func(err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
 
 	temp := ".#" + rand.Text()
 	fd, err := unix.Openat(int(dir.Fd()), temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
@@ -33,9 +54,7 @@ func (t *Tree) WriteFile(name string, data []byte, perm fs.FileMode) (err error)
 		}
 	}()
 	f := os.NewFile(uintptr(fd), name)
-	_, err = f.Write(data)
-	err = errors.Join(err, unix.Fchmod(int(f.Fd()), uint32(perm.Perm())), f.Sync(), f.Close())
-	if err != nil {
+	if err = errors.Join(fill(f), f.Close()); err != nil {
 		return wrap(err)
 	}
 	if err = unix.Renameat(int(dir.Fd()), temp, int(dir.Fd()), base); err != nil {
