@@ -10,23 +10,41 @@ import (
 
 // MkdirAll makes a directory in the machine, and those above it.
 func (m *Machine) MkdirAll(name string, perm fs.FileMode) error {
-	return m.withTree("make directory", name, func(t *intree.Tree) error { return t.MkdirAll(name, perm) })
+	return m.withTree("make directory", name, func(t *intree.Tree, _ owners) error { return t.MkdirAll(name, perm) })
+}
+
+// Remove removes a file, a link or an empty directory of the machine. That there
+// is none matches fs.ErrNotExist.
+func (m *Machine) Remove(name string) error {
+	return m.withTree("remove", name, func(t *intree.Tree, _ owners) error { return t.Remove(name) })
 }
 
 // RemoveAll removes a file or directory of the machine with all that is in it.
 // That there is none is fine.
 func (m *Machine) RemoveAll(name string) error {
-	return m.withTree("remove", name, func(t *intree.Tree) error { return t.RemoveAll(name) })
+	return m.withTree("remove", name, func(t *intree.Tree, _ owners) error { return t.RemoveAll(name) })
 }
 
 // Symlink makes a link in the machine, whose target means what it means there.
 func (m *Machine) Symlink(target, name string) error {
-	return m.withTree("link", name, func(t *intree.Tree) error { return t.Symlink(target, name) })
+	return m.withTree("link", name, func(t *intree.Tree, _ owners) error { return t.Symlink(target, name) })
+}
+
+// Chown gives a file, directory or link of the machine, not what a link leads
+// to, another owner, written as for WriteFileAs.
+func (m *Machine) Chown(name, owner string) error {
+	return m.withTree("change the owner of", name, func(t *intree.Tree, o owners) error {
+		uid, gid, err := o.find(t, owner)
+		if err != nil {
+			return err
+		}
+		return t.Chown(name, uid, gid)
+	})
 }
 
 // Stat describes a file of the machine, following links as the machine would.
 func (m *Machine) Stat(name string) (info fs.FileInfo, err error) {
-	err = m.withTree("look at", name, func(t *intree.Tree) error {
+	err = m.withTree("look at", name, func(t *intree.Tree, _ owners) error {
 		info, err = t.Stat(name)
 		return err
 	})

@@ -168,6 +168,11 @@ func readRegular(path string) (string, error) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return "", &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
+	return readBounded(file)
+}
+
+// readBounded reads what is not expected to be large.
+func readBounded(file io.Reader) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(file, 4<<20))
 	return string(data), err
 }
