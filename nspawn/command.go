@@ -246,15 +246,25 @@ func (c *Cmd) startIn(l *leader) error {
 	if err := c.connect(place); err != nil {
 		return err
 	}
+	config := c.machine.config()
+	limits, err := limitsOf(l.pid, &config)
+	if err != nil {
+		return err
+	}
 	return onOwnThread(func() error {
 		if err := l.join(); err != nil {
 			return err
+		}
+		if config.SuppressSync {
+			if err := suppressSync(); err != nil {
+				return err
+			}
 		}
 		// From here on, paths are the machine's.
 		if err := c.resolve(); err != nil {
 			return err
 		}
-		return c.inner.Start()
+		return limits.start(c.inner)
 	})
 }
 

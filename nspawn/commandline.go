@@ -32,6 +32,9 @@ func (l CommandLine) String() string {
 func (c *Config) CommandLine() CommandLine {
 	var a arguments
 	c.identity(&a)
+	if c.SuppressSync {
+		a.add("--suppress-sync", "yes")
+	}
 	c.network(&a)
 	c.mounts(&a)
 	c.security(&a)
@@ -70,9 +73,6 @@ func (c *Config) identity(a *arguments) {
 	a.add("--resolv-conf", orDefault(c.ResolvConf, "off"))
 	a.add("--timezone", orDefault(c.Timezone, "off"))
 	a.add("--link-journal", orDefault(c.LinkJournal, "no"))
-	if c.SuppressSync {
-		a.add("--suppress-sync", "yes")
-	}
 	a.add("--kill-signal", c.killSignal())
 	for _, entry := range c.Environment {
 		a.add("--setenv", entry)

@@ -70,8 +70,10 @@ type Config struct {
 	Volatile Volatile
 	// Ephemeral boots a throw-away snapshot of the root.
 	Ephemeral bool
-	// SuppressSync turns sync system calls of the machine into nothing, which
-	// makes package installation several times faster and a power cut fatal.
+	// SuppressSync turns sync system calls of the machine, and of commands in it,
+	// into nothing, which makes package installation several times faster and a
+	// power cut fatal. Machines that a Host starts can still use openat2(2), which
+	// nspawn's own --suppress-sync denies.
 	SuppressSync bool
 
 	// ResolvConf is nspawn's --resolv-conf mode; empty means "off": the root's

@@ -75,7 +75,7 @@ func (d *direct) spawn(m *Machine, config *Config, g cgroup) (*exec.Cmd, error) 
 		Dir: "/", Stdin: h.null, Stdout: console, Stderr: console,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(place.Fd())},
 	}
-	box := &sandbox{netns: h.options.Netns, stateDir: m.dir}
+	box := &sandbox{netns: h.options.Netns, stateDir: m.dir, suppressSync: config.SuppressSync}
 	err = onOwnThread(func() error {
 		if err := box.enter(); err != nil {
 			return err

@@ -22,6 +22,8 @@ const sharedDir = runDir + "/rig"
 type sandbox struct {
 	netns    string // path of the network namespace to start in; empty keeps the caller's
 	stateDir string // the machine's, mounted at sharedDir
+
+	suppressSync bool
 }
 
 // onOwnThread runs f on a thread that no other goroutine will ever use: its
@@ -72,7 +74,13 @@ func (s *sandbox) enter() error {
 	if err := os.Mkdir(sharedDir, 0o700); err != nil {
 		return err
 	}
-	return mount(s.stateDir, sharedDir, "", unix.MS_BIND, "")
+	if err := mount(s.stateDir, sharedDir, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if s.suppressSync {
+		return suppressSync()
+	}
+	return nil
 }
 
 // mountSys shows nspawn the interfaces of the network namespace that it starts

@@ -62,6 +62,9 @@ func (s *systemd) properties(m *Machine, config *Config) ([]unitProperty, error)
 	if s.h.options.Netns != "" {
 		add("NetworkNamespacePath", s.h.options.Netns)
 	}
+	if config.SuppressSync {
+		add("SystemCallFilter", withoutSync())
+	}
 	add("DevicePolicy", "closed")
 	add("DeviceAllow", deviceRules(config.Devices))
 	limits := config.Limits

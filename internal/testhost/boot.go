@@ -116,7 +116,7 @@ func (h *Host) nspawnArgs() []string {
 		"--directory=" + h.path("root"), "--machine=" + h.name,
 		"--private-network", "--resolv-conf=off", "--link-journal=no",
 		"--capability=all", "--notify-ready=yes",
-		"--console=pipe", "--suppress-sync=yes",
+		"--console=pipe",
 	}
 	for _, dev := range []string{"/dev/net/tun", "/dev/btrfs-control", "/dev/loop-control", "/dev/fuse", "/dev/kvm"} {
 		if _, err := os.Stat(dev); err == nil {

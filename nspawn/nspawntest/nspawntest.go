@@ -45,6 +45,8 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"FS", testFS},
 		{"CommandUnit", testCommandUnit},
 		{"UserNamespace", testUserNamespace},
+		{"SuppressSync", testSuppressSync},
+		{"Limits", testLimits},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}

@@ -1,0 +1,61 @@
+package nspawntest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+// Scripts that tell by the result whether a filter is in the way of a system
+// call: -1 is no descriptor, which only the kernel notices.
+const (
+	numbers    = `use POSIX; my %calls = (x86_64 => [74, 437], aarch64 => [82, 437]); my @n = @{$calls{(POSIX::uname())[4]}}; `
+	syncScript = numbers + `print syscall($n[0], -1) == 0 ? "suppressed" : "real"`
+	openScript = numbers + `my $dir = "/"; my $how = pack("QQQ", 0x200000, 0, 0); print syscall($n[1], -100, $dir, $how, 24) >= 0 ? "opened" : "refused: $!"`
+)
+
+// testSuppressSync wants syncs to be gone and everything else to be there,
+// openat2 in particular, for services and for commands.
+func testSuppressSync(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("unsynced"), SuppressSync: true})
+	for _, script := range []struct{ text, want string }{{syncScript, "suppressed"}, {openScript, "opened"}} {
+		for name, cmd := range map[string]*nspawn.Cmd{
+			"Command":     m.Command(testContext(t), "perl", "-e", script.text),
+			"CommandUnit": m.CommandUnit(testContext(t), "perl", "-e", script.text),
+		} {
+			if out, err := cmd.Output(); err != nil || string(out) != script.want {
+				t.Errorf("%s: %q, %v, want %s", name, out, err, script.want)
+			}
+		}
+	}
+	synced := s.start(t, nspawn.Config{Name: s.name("synced"), Root: s.root(t)})
+	if err := synced.WaitReady(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := synced.Command(testContext(t), "perl", "-e", syncScript).Output(); err != nil || string(out) != "real" {
+		t.Errorf("without SuppressSync: %q, %v", out, err)
+	}
+}
+
+// testLimits compares the limits of a command with those that the machine's
+// manager gives to a service.
+func testLimits(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("limits")})
+	want, err := m.CommandUnit(testContext(t), "cat", "/proc/self/limits").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := shell(t, m, "cat /proc/self/limits"); got != strings.TrimSpace(string(want)) {
+		t.Errorf("limits of a command:\n%s\nof a service:\n%s", got, want)
+	}
+	cmd := m.Command(testContext(t), "sh", "-c", "ulimit -n")
+	cmd.User = "nobody"
+	if got, err := cmd.Output(); err != nil || string(got) != "1024\n" {
+		t.Errorf("another user's descriptors: %q, %v", got, err)
+	}
+	few := s.boot(t, nspawn.Config{Name: s.name("few"), Limits: nspawn.Limits{OpenFiles: 300}})
+	if got := shell(t, few, "ulimit -n; ulimit -Hn"); got != "300\n300" {
+		t.Errorf("descriptors: %s", got)
+	}
+}
