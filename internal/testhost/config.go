@@ -37,7 +37,7 @@ var suites = []string{testroot.Bookworm, testroot.Trixie, testroot.Sid}
 var packages = []string{
 	"systemd-container", "udev", "libpam-systemd", "iptables", "nftables", "btrfs-progs", "e2fsprogs",
 	"pacman-package-manager", "makepkg", "arch-install-scripts", "libarchive-tools", "gnupg", "zstd",
-	"bind9-dnsutils", "curl", "iputils-ping", "procps", "tcpdump",
+	"bind9-dnsutils", "curl", "iputils-ping", "procps", "tcpdump", "firewalld",
 }
 
 func (c Config) root() testroot.Config {
