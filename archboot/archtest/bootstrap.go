@@ -3,26 +3,32 @@ package archtest
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	"github.com/prologin/rig/archboot/archtest/alpm"
 )
 
 const (
 	bootstrapFile = "archlinux-bootstrap-" + arch + ".tar.zst"
+	bootstrapGzip = "archlinux-bootstrap-" + arch + ".tar.gz"
 	bootstrapDir  = "iso/latest"
 	bootstrapTop  = "root." + arch // the directory that everything in the tarball is in
 )
 
 // BootstrapURL is where the bootstrap tarball is: a root with base installed, for
 // hosts without pacman, as Arch publishes it. Its detached signature is at the same
-// URL with ".sig" appended, and its digest in sha256sums.txt beside it. It is empty
-// for a synthetic mirror. As on Arch's mirrors, nothing is set up in the tree: there
+// URL with ".sig" appended, and its digest in sha256sums.txt beside it; so is the
+// same tarball as .tar.gz, the form of earlier years. It is empty for a synthetic
+// mirror. As on Arch's mirrors, nothing is set up in the tree: there
 // is no keyring, no server in the mirror list and no machine-id.
 func (m *Mirror) BootstrapURL() string {
 	if m.opts.Suite == Synthetic {
@@ -45,24 +51,62 @@ func (w *repoWriter) writeBootstrap(www string, entries []alpm.Entry) error {
 	// The version of the local database's form, since pacman 4.2.
 	files = append(files, alpm.File{Path: bootstrapTop + "/var/lib/pacman/local/ALPM_DB_VERSION",
 		Mode: 0o644, Data: []byte("9\n")}, alpm.File{Path: "pkglist." + arch + ".txt", Mode: 0o644, Data: list})
-	name := filepath.Join(dir, bootstrapFile)
-	file, err := os.Create(name)
+	sums, err := packTwice(dir, files)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	sum := sha256.New()
-	if err := alpm.WriteArchive(io.MultiWriter(file, sum), files); err != nil {
-		return err
+	for _, name := range []string{bootstrapFile, bootstrapGzip} {
+		if err := w.signFile(filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
-	if err := file.Close(); err != nil {
-		return err
+	return w.writeSigned(filepath.Join(dir, "sha256sums.txt"), sums)
+}
+
+// packTwice writes the tarball in both forms, reading the files once, and returns
+// their checksums as sha256sum(1) prints them.
+func packTwice(dir string, files []alpm.File) ([]byte, error) {
+	zstdFile, err := newSummed(dir, bootstrapFile)
+	if err != nil {
+		return nil, err
 	}
-	if err := w.signFile(name); err != nil {
-		return err
+	defer zstdFile.Close()
+	gzipFile, err := newSummed(dir, bootstrapGzip)
+	if err != nil {
+		return nil, err
 	}
-	sums := fmt.Sprintf("%x  %s\n", sum.Sum(nil), bootstrapFile)
-	return w.writeSigned(filepath.Join(dir, "sha256sums.txt"), []byte(sums))
+	defer gzipFile.Close()
+	byZstd, err := zstd.NewWriter(zstdFile, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		return nil, err
+	}
+	byGzip, err := gzip.NewWriterLevel(gzipFile, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if err := alpm.WriteTar(io.MultiWriter(byZstd, byGzip), files); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(byZstd.Close(), byGzip.Close(), zstdFile.Close(), gzipFile.Close()); err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "%x  %s\n%x  %s\n", zstdFile.sum.Sum(nil), bootstrapFile, gzipFile.sum.Sum(nil), bootstrapGzip), nil
+}
+
+// A summed file knows the checksum of what was written to it.
+type summed struct {
+	*os.File
+	sum hash.Hash
+}
+
+func newSummed(dir, name string) (*summed, error) {
+	f, err := os.Create(filepath.Join(dir, name))
+	return &summed{f, sha256.New()}, err
+}
+
+func (s *summed) Write(p []byte) (int, error) {
+	s.sum.Write(p)
+	return s.File.Write(p)
 }
 
 // tree lists the files of installed packages below the tarball's top directory,

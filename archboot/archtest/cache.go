@@ -25,7 +25,7 @@ type entry struct {
 }
 
 // layout changes with what this package puts into an entry.
-const layout = "3"
+const layout = "4"
 
 // cacheEntry names the mirror after all that decides its content, except for the
 // state of the Debian archive: a cached mirror is used for as long as it is kept.

@@ -25,6 +25,8 @@ func TestDebianMirror(t *testing.T) {
 			useMirror(t, m, machine, root)
 			services(t, machine)
 			machine.mustSh(t, "infocmp rxvt-unicode")
+			kernel(t, machine)
+			system(t, machine)
 			upkeep(t, machine)
 		})
 	}
@@ -96,6 +98,34 @@ func services(t *testing.T, machine machine) {
 	}
 	if banner := machine.mustSh(t, "timeout 5 bash -c 'read -r line </dev/tcp/127.0.0.1/22 && echo $line'"); !strings.HasPrefix(banner, "SSH-2.0") {
 		t.Errorf("sshd says %q", banner)
+	}
+}
+
+// kernel installs what a machine that boots by itself has, and takes it away.
+func kernel(t *testing.T, machine machine) {
+	t.Helper()
+	machine.mustSh(t, "pacman -S --noconfirm --noprogressbar linux linux-firmware mkinitcpio")
+	const images = "ls /boot/vmlinuz-linux /boot/initramfs-linux.img /boot/initramfs-linux-fallback.img /etc/mkinitcpio.d/linux.preset"
+	machine.mustSh(t, images)
+	if got := machine.mustSh(t, "bsdtar -tf /boot/initramfs-linux.img"); !strings.Contains(got, "kernel-6.12.1-arch1-1") {
+		t.Errorf("the initramfs holds %q", got)
+	}
+	machine.mustSh(t, "mkinitcpio -P && pacman -Rs --noconfirm linux")
+	if out, err := machine.sh(t, images); err == nil {
+		t.Errorf("left of the kernel: %s", out)
+	}
+}
+
+// system looks at what Arch has in its packages systemd and pacman and Debian elsewhere.
+func system(t *testing.T, machine machine) {
+	t.Helper()
+	machine.mustSh(t, "systemctl start systemd-resolved && resolvectl query localhost && systemctl stop systemd-resolved")
+	machine.mustSh(t, "udevadm --version && test -f /usr/lib/systemd/system/systemd-udevd.service")
+	if got := machine.mustSh(t, "vercmp 1.2-1 1.10-1"); got != "-1" {
+		t.Errorf("vercmp says %s", got)
+	}
+	if got := machine.mustSh(t, "id -un alpm"); got != "alpm" {
+		t.Errorf("the account for downloads: %q", got)
 	}
 }
 

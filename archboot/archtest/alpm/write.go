@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -59,18 +58,30 @@ func WriteArchive(w io.Writer, files []File) error {
 	return writeArchive(w, Package{Files: files}.sorted())
 }
 
+// WriteTar writes what [WriteArchive] does, uncompressed.
+func WriteTar(w io.Writer, files []File) error {
+	return writeTar(w, Package{Files: files}.sorted())
+}
+
 func writeArchive(w io.Writer, files []File) error {
 	packed, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return err
 	}
-	archive := tar.NewWriter(packed)
+	if err := writeTar(packed, files); err != nil {
+		return err
+	}
+	return packed.Close()
+}
+
+func writeTar(w io.Writer, files []File) error {
+	archive := tar.NewWriter(w)
 	for _, f := range files {
 		if err := f.writeTar(archive); err != nil {
 			return err
 		}
 	}
-	return errors.Join(archive.Close(), packed.Close())
+	return archive.Close()
 }
 
 // metadata makes the files with a leading dot that come first in an archive.

@@ -89,7 +89,7 @@ func writeScript(dir string) (string, error) {
 // recipes, the script, the files, and converter.
 func Version() string {
 	h := sha256.New()
-	fmt.Fprintln(h, converter, base, core, included, unwanted, plumbing, recipes, addons)
+	fmt.Fprintln(h, converter, base, core, stubs, included, unwanted, plumbing, recipes, addons)
 	h.Write(layersScript)
 	fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {

@@ -28,7 +28,7 @@ func (p *partition) packages(chosen []addon) (coreRepo, extraRepo []alpm.Package
 	if err := p.complete(chosen); err != nil {
 		return nil, nil, err
 	}
-	roots := slices.Concat(base, core)
+	roots := slices.Concat(base, core, stubs)
 	for _, a := range chosen {
 		roots = append(roots, a.name)
 	}
@@ -58,6 +58,9 @@ func (p *partition) packages(chosen []addon) (coreRepo, extraRepo []alpm.Package
 // complete adds to the drafts what the tree does not have.
 func (p *partition) complete(chosen []addon) error {
 	p.addKeyring()
+	for _, name := range stubs {
+		p.draft(name, 0)
+	}
 	if err := p.baseAccounts(p.draft("filesystem", 0)); err != nil {
 		return err
 	}

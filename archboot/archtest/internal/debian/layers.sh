@@ -19,12 +19,21 @@ record() {
 	cp -a "$root/etc" "$layer/etc"
 }
 
+# systemd-resolved has put a link to its stub here, and does not run: without a
+# name server no add-on could be fetched.
+if [ -L "$root/etc/resolv.conf" ]; then
+	rm "$root/etc/resolv.conf"
+	[ ! -e /etc/resolv.conf ] || cat /etc/resolv.conf >"$root/etc/resolv.conf"
+fi
+
 # pacman-key and repo-add need makepkg's shell library, but not the compilers and
 # TeX that its package depends on.
 mkdir "$root/archtest"
 chroot "$root" sh -c 'cd /archtest && apt-get download -q makepkg && dpkg-deb -x makepkg_*.deb .' >&2
 cp -a "$root/archtest/usr/share/makepkg" "$root/usr/share/"
 cp -a "$root/archtest/etc/makepkg.conf" "$root/etc/"
+# Debian has these two with makepkg or with pacman, Arch always with pacman.
+cp -an "$root/archtest/usr/bin/vercmp" "$root/archtest/usr/bin/testpkg" "$root/usr/bin/"
 rm -rf "$root/archtest"
 
 # A database cluster made here would be state, not a package.

@@ -52,9 +52,13 @@ var base = []string{
 // base and what it needs.
 var core = []string{"openssh", "vim", "bind-tools", "rxvt-unicode-terminfo", "curl", "dash"}
 
+// stubs are packages of core that hold nothing but files of ours: what a machine
+// with a kernel of its own installs besides, and a container never runs.
+var stubs = []string{"linux", "linux-firmware", "mkinitcpio"}
+
 // included are the Debian packages that the base tree is made of.
 var included = []string{
-	"systemd", "systemd-sysv", "systemd-timesyncd", "dbus", "libnss-myhostname", "libnss-systemd", "libpam-systemd",
+	"systemd", "systemd-sysv", "systemd-timesyncd", "systemd-resolved", "udev", "dbus", "libnss-myhostname", "libnss-resolve", "libnss-systemd", "libpam-systemd",
 	"pacman-package-manager", "libarchive-tools", "gnupg", "openssh-server", "openssh-client",
 	"vim-tiny", "bind9-dnsutils", "bind9-host", "iproute2", "iputils-ping", "procps", "psmisc",
 	"less", "locales", "tzdata", "netbase", "ca-certificates", "curl", "xz-utils", "bzip2", "zstd",
@@ -117,7 +121,7 @@ var recipes = map[string]recipe{
 	"pam":             {debs: []string{"libpam0g", "libpam-modules", "libpam-modules-bin"}, owns: []string{"etc/security/opasswd"}, ignore: []string{"pambase"}},
 	"pambase":         {debs: []string{"libpam-runtime"}, owns: []string{"etc/pam.d/*"}, summary: "Base PAM configuration for services"},
 	"systemd": {
-		debs: []string{"systemd", "systemd-timesyncd", "libsystemd-shared", "libnss-myhostname", "libnss-systemd", "libpam-systemd", "systemd-cryptsetup"},
+		debs: []string{"systemd", "systemd-timesyncd", "systemd-resolved", "udev", "libsystemd-shared", "libnss-myhostname", "libnss-resolve", "libnss-systemd", "libpam-systemd", "systemd-cryptsetup"},
 		owns: []string{"etc/systemd/system/*"},
 		// The accounts of basic.conf are Debian's; Arch's are in filesystem.
 		without: []string{"usr/lib/systemd/system-preset/90-systemd.preset", "usr/lib/sysusers.d/basic.conf"},
@@ -160,7 +164,7 @@ var recipes = map[string]recipe{
 	"pinentry": {debs: []string{"pinentry-curses"}},
 	"pacman": {
 		debs:    []string{"pacman-package-manager", "libalpm15", "libalpm14", "libalpm13", "libalpm16"},
-		owns:    []string{"usr/share/makepkg", "usr/share/makepkg/*", "etc/makepkg.conf"},
+		owns:    []string{"usr/share/makepkg", "usr/share/makepkg/*", "etc/makepkg.conf", "usr/bin/vercmp", "usr/bin/testpkg"},
 		depends: []string{"bash", "coreutils", "curl", "gnupg", "mawk", "libarchive"},
 		edit:    map[string][2]string{"usr/bin/pacman-key": {"/usr/share/keyrings", "/usr/share/pacman/keyrings"}},
 		dirs: map[string]dir{
@@ -175,6 +179,16 @@ var recipes = map[string]recipe{
 			"usr/lib/systemd/system/rescue-ssh.target", "etc/default/ssh"},
 	},
 	"vim": {debs: []string{"vim-tiny", "vim-common"}, links: map[string]string{"usr/bin/vim": "vim.tiny"}, summary: "Vi Improved, the small build"},
+	"linux": {
+		summary: "The Linux kernel and modules (a stub)",
+		depends: []string{"coreutils", "mkinitcpio"}, provides: []string{"KSMBD-MODULE", "VIRTUALBOX-GUEST-MODULES", "WIREGUARD-MODULE"},
+	},
+	"linux-firmware": {summary: "Firmware files for Linux (a stub)"},
+	"mkinitcpio": {
+		summary: "Modular initramfs image creation utility (a stub)",
+		depends: []string{"bash", "coreutils", "libarchive"}, provides: []string{"initramfs"},
+		dirs: map[string]dir{"boot": {mode: 0o755}, "etc/mkinitcpio.d": {mode: 0o755}},
+	},
 	"bind-tools": {
 		debs:    []string{"bind9-dnsutils", "bind9-host", "bind9-libs"},
 		summary: "The ISC DNS tools",
