@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -150,8 +149,8 @@ func BenchmarkTarball(b *testing.B) {
 	})
 }
 
-// BenchmarkClone gives a btrfs snapshot of a base an identity, and compares with
-// copying the base.
+// BenchmarkClone makes a machine's root of a base, as a snapshot and as a copy, and
+// compares with copying the base by hand.
 func BenchmarkClone(b *testing.B) {
 	needRoot(b)
 	pool := btrfsPool(b)
@@ -159,46 +158,26 @@ func BenchmarkClone(b *testing.B) {
 	hand := &byHand{b: b}
 	base := filepath.Join(pool, "base")
 	hand.run("btrfs", "subvolume", "create", base)
-	if err := archboot.Bootstrap(b.Context(), base, bootstrapConfig(m)); err != nil {
+	c := bootstrapConfig(m)
+	c.Hostname = ""
+	if err := archboot.Bootstrap(b.Context(), base, c); err != nil {
 		b.Fatal(err)
 	}
 	n := 0
-	compare(b, "clone", func(string) {
+	fresh := func(name string) string {
 		n++
-		clone := filepath.Join(pool, fmt.Sprint("ours", n))
-		hand.run("btrfs", "subvolume", "snapshot", base, clone)
-		if err := archboot.Identify(b.Context(), clone, archboot.Identity{Hostname: "web", MachineID: archboot.DeriveMachineID("lab", "web")}); err != nil {
+		return filepath.Join(pool, fmt.Sprint(name, n))
+	}
+	id := archboot.Identity{Hostname: "web", MachineID: archboot.DeriveMachineID("lab", "web")}
+	compare(b, "clone", func(string) {
+		root := fresh("ours")
+		if err := os.Mkdir(root, 0o755); err != nil {
+			b.Fatal(err)
+		}
+		if err := archboot.Clone(b.Context(), base, root, id); err != nil {
 			b.Fatal(err)
 		}
 	}, func(string) {
-		hand.run("cp", "-a", "--reflink=auto", base, filepath.Join(pool, fmt.Sprint("theirs", n)))
+		hand.run("cp", "-a", "--reflink=auto", base, fresh("theirs"))
 	})
-}
-
-// btrfsPool mounts a new btrfs file system from a file, in the mount namespace of
-// the tests, and unmounts it afterwards.
-func btrfsPool(b *testing.B) string {
-	b.Helper()
-	if _, err := exec.LookPath("mkfs.btrfs"); err != nil {
-		b.Skip("mkfs.btrfs is missing (package btrfs-progs)")
-	}
-	dir := b.TempDir()
-	image, pool := filepath.Join(dir, "image"), filepath.Join(dir, "pool")
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.Truncate(image, 8<<30); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.Mkdir(pool, 0o755); err != nil {
-		b.Fatal(err)
-	}
-	hand := &byHand{b: b}
-	hand.run("mkfs.btrfs", "-q", image)
-	out, err := exec.Command("mount", "-o", "loop", image, pool).CombinedOutput()
-	if err != nil {
-		b.Skipf("no loop devices with btrfs here: %s", strings.TrimSpace(string(out)))
-	}
-	b.Cleanup(func() { hand.run("umount", pool) })
-	return pool
 }

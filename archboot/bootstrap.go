@@ -51,6 +51,9 @@ func bootstrap(ctx context.Context, root string, c Config) error {
 	if err != nil {
 		return err
 	}
+	if b.method == MethodClone {
+		return b.clone(ctx, claimed, hash)
+	}
 	err = b.build(ctx, claimed.path, hash)
 	if err == nil {
 		return claimed.finish()
@@ -72,9 +75,13 @@ func (b *builder) preflight() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: run it as root", fs.ErrPermission)
 	}
-	need := []string{"sh", "mount", "cat"}
 	method, why, err := b.config.probe()
 	b.method = method
+	if method == MethodClone {
+		b.step("use " + why)
+		return nil
+	}
+	need := []string{"sh", "mount", "cat"}
 	if b.verifies() && b.method == MethodPacman {
 		need = append(need, "gpg")
 	}

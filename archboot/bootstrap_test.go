@@ -34,6 +34,8 @@ func synthetic(t *testing.T) *archtest.Mirror {
 			{Path: "etc/shadow", Data: []byte("root:!:1::::::\nbin:*:1::::::\n"), Mode: 0o600},
 			{Path: "usr/share/zoneinfo/Europe/Paris", Data: []byte("TZif"), Mode: 0o644},
 			{Path: "usr/share/zoneinfo/tzdata.zi", Data: []byte("Z Europe/Paris 0\nZ Europe/Rome 0\n"), Mode: 0o644},
+			{Path: "usr/share/i18n/locales/en_US", Mode: 0o644}, {Path: "usr/share/i18n/locales/fr_FR", Mode: 0o644},
+			{Path: "usr/share/i18n/charmaps/UTF-8.gz", Mode: 0o644},
 			{Path: "usr/share/i18n/SUPPORTED", Data: []byte("en_US.UTF-8 UTF-8\nfr_FR.UTF-8 UTF-8\n"), Mode: 0o644},
 		}},
 		{Name: "units", Version: "2-1", Files: []alpm.File{
@@ -182,9 +184,10 @@ func TestBootstrapRefuses(t *testing.T) {
 		{name: "mirror without repository", change: func(c *archboot.Config) { c.Repositories[0].Name = "nosuch" }, want: archboot.ErrMirror, text: "404"},
 		{name: "stranger's key", change: func(c *archboot.Config) { c.Keys = [][]byte{stranger.PublicKey()} }, want: archboot.ErrSignature},
 		{name: "unknown packages", change: func(c *archboot.Config) { c.Packages = []string{"base", "nosuch1", "nosuch2"} }, want: archboot.ErrUnknownPackage, text: "nosuch1; nosuch2"},
-		{name: "unknown time zone", change: func(c *archboot.Config) { c.TimeZone = "Europe/Pariss" }, want: archboot.ErrNotFound, text: "Europe/Paris,"},
+		{name: "unknown time zone", change: func(c *archboot.Config) { c.TimeZone = "Europe/Pariss" }, want: archboot.ErrNotFound, text: "near it: Europe/Paris"},
 		{name: "unknown locale", change: func(c *archboot.Config) { c.Locale = "en_UK.UTF-8" }, want: archboot.ErrNotFound, text: "en_US.UTF-8"},
-		{name: "unknown unit", change: func(c *archboot.Config) { c.Services = []string{"nosuch.service"} }, want: archboot.ErrNotFound, text: "nosuch.service"},
+		{name: "misspelt unit type", change: func(c *archboot.Config) { c.Services = []string{"sshd.sevrice", "sssd.service"} }, want: archboot.ErrInvalid, text: "sshd.sevrice"},
+		{name: "unknown unit", change: func(c *archboot.Config) { c.Services = []string{"ssh.service", "nosuch@x.timer"} }, want: archboot.ErrNotFound, text: "near it: sshd.service"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -313,4 +316,33 @@ func TestFallbackMirror(t *testing.T) {
 	if !strings.Contains(strings.Join(warnings, "\n"), "127.0.0.1:1") {
 		t.Errorf("the dead mirror was not mentioned: %q", warnings)
 	}
+}
+
+// TestMisspeltNamesAreFoundFirst: what packages bring is looked at before any of them
+// is installed, and every wrong name is said at once.
+func TestMisspeltNamesAreFoundFirst(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	c := configFor(synthetic(t))
+	c.TimeZone, c.Locale, c.Services = "Europe/Pariss", "en_UK.UTF-8", []string{"ssh.service", "mine.service"}
+	c.Files = []archboot.File{{Path: "/etc/systemd/system/mine.service", Data: []byte("[Install]\nWantedBy=multi-user.target\n")}}
+	c.Progress = func(e archboot.Event) {
+		if e.Kind == archboot.EventInstall {
+			t.Errorf("%v, although a name is wrong", e)
+		}
+	}
+	root := t.TempDir()
+	err := archboot.Bootstrap(t.Context(), root, c)
+	if !errors.Is(err, archboot.ErrNotFound) {
+		t.Fatalf("got %v, want %v", err, archboot.ErrNotFound)
+	}
+	for _, want := range []string{"near it: Europe/Paris", "en_US.UTF-8", "near it: sshd.service"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), `unit "mine.service"`) {
+		t.Errorf("the Config's own unit was not seen: %v", err)
+	}
+	assertEmpty(t, root)
 }

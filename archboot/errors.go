@@ -45,9 +45,9 @@ var (
 	ErrConflict = errors.New("conflicting packages")
 	// ErrNoSpace says that the disk is full.
 	ErrNoSpace = errors.New("no space left")
-	// ErrNotFound says that the root lacks what the Config names: a locale, a
-	// time zone, a keymap or a unit.
-	ErrNotFound = errors.New("not found in the root")
+	// ErrNotFound says that the packages bring nothing that the Config names: a locale, a
+	// time zone, a keymap or a unit. The message names those that are spelt alike.
+	ErrNotFound = errors.New("not found")
 )
 
 // An Error tells what failed on which root.

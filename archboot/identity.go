@@ -47,18 +47,9 @@ func Identify(ctx context.Context, root string, id Identity) error {
 }
 
 func identify(ctx context.Context, root string, id Identity) error {
-	if err := id.Validate(); err != nil {
+	hash, err := id.prepare(ctx)
+	if err != nil {
 		return err
-	}
-	hash := ""
-	if id.Password != nil {
-		var err error
-		if hash, err = readPassword(id.Password); err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
 	}
 	path, err := resolveRoot(root)
 	if err != nil {
@@ -72,6 +63,27 @@ func identify(ctx context.Context, root string, id Identity) error {
 	if err := checkComplete(t); err != nil {
 		return err
 	}
+	return id.apply(t, hash)
+}
+
+// prepare checks the Identity and reads the password, before anything is touched.
+func (id Identity) prepare(ctx context.Context) (hash string, err error) {
+	if err := id.Validate(); err != nil {
+		return "", err
+	}
+	if id.Password != nil {
+		if hash, err = readPassword(id.Password); err != nil {
+			return "", err
+		}
+	}
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	return hash, nil
+}
+
+// apply writes the Identity into a tree.
+func (id Identity) apply(t *intree.Tree, hash string) error {
 	errs := []error{replaceHostname(t, id.Hostname), writeMachineID(t, id.MachineID), newSeed(t)}
 	if !id.KeepHostKeys {
 		errs = append(errs, removeHostKeys(t))

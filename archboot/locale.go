@@ -17,12 +17,17 @@ const (
 // setLocale generates the locale with the root's own locale-gen and makes it the
 // system's language. C, C.UTF-8 and POSIX are built into glibc.
 func setLocale(ctx context.Context, c *chamber, t *intree.Tree, locale string) error {
-	if !strings.HasPrefix(locale, "C.") && locale != "C" && locale != "POSIX" {
+	if !builtIn(locale) {
 		if err := generateLocale(ctx, c, t, locale); err != nil {
 			return err
 		}
 	}
 	return writeConf(t, "/etc/locale.conf", "LANG="+locale+"\n")
+}
+
+// builtIn says that a locale need not be generated.
+func builtIn(locale string) bool {
+	return strings.HasPrefix(locale, "C.") || locale == "C" || locale == "POSIX"
 }
 
 func generateLocale(ctx context.Context, c *chamber, t *intree.Tree, locale string) error {

@@ -2,6 +2,7 @@ package archboot
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -123,31 +124,59 @@ func (e *Entry) hash(ctx context.Context, root *os.Root) error {
 
 // installed reads pacman's own database.
 func installed(root *os.Root) ([]Package, error) {
+	var list []Package
+	err := eachInstalled(root, func(desc []byte) error {
+		p, err := parseDesc(bytes.NewReader(desc))
+		list = append(list, p)
+		return err
+	})
+	return list, err
+}
+
+// provided returns what a root's packages can be asked for by: their names, what they
+// provide, and their groups.
+func provided(root *os.Root) (map[string]bool, error) {
+	names := make(map[string]bool)
+	err := eachInstalled(root, func(desc []byte) error {
+		section := ""
+		for line := range strings.Lines(string(desc)) {
+			line = strings.TrimSuffix(line, "\n")
+			switch {
+			case strings.HasPrefix(line, "%"):
+				section = line
+			case line != "" && (section == "%NAME%" || section == "%PROVIDES%" || section == "%GROUPS%"):
+				name, _, _ := strings.Cut(line, "=")
+				names[name] = true
+			}
+		}
+		return nil
+	})
+	return names, err
+}
+
+// eachInstalled calls f with the description of every package.
+func eachInstalled(root *os.Root, f func(desc []byte) error) error {
 	const local = "var/lib/pacman/local"
 	dirs, err := fs.ReadDir(root.FS(), local)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var list []Package
 	for _, d := range dirs {
 		if !d.IsDir() {
 			continue
 		}
-		f, err := root.Open(path.Join(local, d.Name(), "desc"))
-		if err != nil {
-			return nil, err
+		desc, err := root.ReadFile(path.Join(local, d.Name(), "desc"))
+		if err == nil {
+			err = f(desc)
 		}
-		p, err := parseDesc(f)
-		f.Close()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", d.Name(), err)
+			return fmt.Errorf("%s: %w", d.Name(), err)
 		}
-		list = append(list, p)
 	}
-	return list, nil
+	return nil
 }
 
 // parseDesc reads the name and the version out of a desc file, see alpm-db-desc(5).

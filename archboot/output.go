@@ -24,6 +24,7 @@ var (
 type transcript struct {
 	emit      func(Event)
 	plan      Event
+	planned   bool
 	downloads int
 	installs  int
 	faults    []string // complaints, in the order they came
@@ -41,7 +42,8 @@ func (t *transcript) line(s string) {
 	case sizePattern.MatchString(s):
 		m := sizePattern.FindStringSubmatch(s)
 		t.plan.Bytes = parseSize(m[1], m[2])
-	case strings.HasPrefix(s, ":: Proceed with installation?"):
+	case strings.HasPrefix(s, ":: Proceed with ") && !t.planned:
+		t.planned = true // what is downloaded first is installed next
 		t.emit(t.plan)
 	case downloadPattern.MatchString(s):
 		e := Event{Kind: EventDownload, Text: downloadPattern.FindStringSubmatch(s)[1]}

@@ -15,37 +15,56 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// install synchronises the databases and installs packages.
+// install synchronises the databases, fetches packages, looks at what they bring,
+// and installs them.
 //
 // Where all the packages are in the cache already, we check their signatures
 // here, on all processors at once, and tell pacman not to do it again: it starts a
-// gpg for every package, which takes as long as installing them. That the files
-// belong to the database pacman checks by itself. Whatever is doubtful is
-// left to pacman, so that there is one judge who refuses.
+// gpg for every package, which takes as long as installing them. Otherwise pacman
+// fetches and checks them. That the files belong to the database pacman checks each
+// time. Whatever is doubtful is left to pacman, so that there is one judge who refuses.
 func (p *pacman) install(ctx context.Context, packages []string) error {
-	if err := p.run(ctx, "-Sy"); err != nil {
+	t := &transcript{emit: p.emit}
+	run := func(args ...string) error { return t.cause(p.quietly(ctx, t.line, args...)) }
+	if err := run("-Sy"); err != nil {
 		return err
 	}
-	if p.preverified(ctx, packages) {
+	packages = append([]string{"--"}, packages...)
+	names, err := p.targets(ctx, packages)
+	if err != nil || !p.preverified(ctx, names) {
+		if err := run(append([]string{"-Sw"}, packages...)...); err != nil {
+			return err
+		}
+	}
+	if found := readContents(ctx, p.packageDir(), names); found != nil {
+		if err := found.check(p.config); err != nil {
+			return err
+		}
+	}
+	if private(p.packageDir()) {
 		if err := p.chamber.do(p.trustPackages); err != nil {
 			return err
 		}
 	}
-	return p.run(ctx, append([]string{"-S", "--"}, packages...)...)
+	return run(append([]string{"-S"}, packages...)...)
 }
 
-// preverified says whether every package that is about to be installed is in the
-// cache with a good signature by one of the keys of the Config.
-func (p *pacman) preverified(ctx context.Context, packages []string) bool {
-	if len(p.config.Keys) == 0 || !private(p.config.CacheDir) {
+// packageDir is where the packages are, as we see it.
+func (p *pacman) packageDir() string {
+	if p.config.CacheDir != "" {
+		return p.config.CacheDir
+	}
+	return filepath.Join(p.chamber.root, rootCache)
+}
+
+// preverified says whether every one of the package files is in the cache with a good
+// signature by one of the keys of the Config.
+func (p *pacman) preverified(ctx context.Context, names []string) bool {
+	if len(p.config.Keys) == 0 || p.config.CacheDir == "" || !private(p.config.CacheDir) || len(names) == 0 {
 		return false
 	}
 	ring, err := readKeys(p.config.Keys...)
 	if err != nil {
-		return false
-	}
-	names, err := p.targets(ctx, packages)
-	if err != nil || len(names) == 0 {
 		return false
 	}
 	checks, ctx := errgroup.WithContext(ctx)
@@ -66,7 +85,7 @@ func (p *pacman) targets(ctx context.Context, packages []string) ([]string, erro
 		if strings.Contains(line, "://") && !strings.ContainsAny(line, " \t") {
 			names = append(names, path.Base(line))
 		}
-	}, append([]string{"-S", "--print", "--print-format", "%l", "--"}, packages...)...)
+	}, append([]string{"-S", "--print", "--print-format", "%l"}, packages...)...)
 	return names, err
 }
 
@@ -88,7 +107,7 @@ func verifyPackage(ctx context.Context, name string, ring *keyring) error {
 // look at it and pacman's.
 func private(dir string) bool {
 	info, err := os.Stat(dir)
-	if dir == "" || err != nil {
+	if err != nil {
 		return false
 	}
 	return info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) && info.Mode().Perm()&0o022 == 0

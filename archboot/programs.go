@@ -16,6 +16,7 @@ var hostPackages = map[string][2]string{
 	"sh":     {"dash", "bash"},
 	"mount":  {"mount", "util-linux"},
 	"cat":    {"coreutils", "coreutils"},
+	"cp":     {"coreutils", "coreutils"},
 }
 
 // needPrograms wants all of the programs on this host and names every one that

@@ -102,6 +102,9 @@ func (c *claim) prepare() error {
 	if err := c.checkMount(); err != nil {
 		return err
 	}
+	if err := c.sweepClone(); err != nil {
+		return fmt.Errorf("remove what a killed clone left: %w", err)
+	}
 	names, err := c.dir.Readdirnames(-1)
 	if err != nil {
 		return err
@@ -117,7 +120,7 @@ func (c *claim) prepare() error {
 	if len(others) > 0 && !interrupted {
 		return fmt.Errorf("%w: it holds %s", ErrNotEmpty, few(others))
 	}
-	if err := c.empty(); err != nil {
+	if err := c.empty(c.path); err != nil {
 		return fmt.Errorf("remove what a killed bootstrap left: %w", err)
 	}
 	return c.mark()
@@ -164,15 +167,15 @@ func (c *claim) mark() error {
 	return c.dir.Chmod(rootMode)
 }
 
-// empty removes all below the root. The marker goes last, so that being killed
+// empty removes all below a directory. The marker goes last, so that being killed
 // here is noticed too.
-func (c *claim) empty() error {
-	root, err := os.OpenRoot(c.path)
+func (c *claim) empty(dir string) error {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	entries, err := os.ReadDir(c.path)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -195,7 +198,7 @@ func (c *claim) finish() error {
 
 // abandon makes the root an empty directory again.
 func (c *claim) abandon() error {
-	return errors.Join(c.empty(), c.dir.Chmod(c.mode), unlock(c.dir))
+	return errors.Join(c.empty(c.path), c.dir.Chmod(c.mode), unlock(c.dir))
 }
 
 // few names the first of a list.

@@ -18,11 +18,18 @@ const (
 	// MethodTarball runs the pacman of an archlinux-bootstrap tarball, for hosts
 	// that have none.
 	MethodTarball Method = "tarball"
+	// MethodClone copies a finished root, as [Clone] does, and gives it the settings
+	// of the Config. Its packages, locale and pacman keyring stay: a base that lacks
+	// one of Config.Packages is [ErrUnknownPackage].
+	MethodClone Method = "clone"
 )
 
-// A Source says how to come by a pacman. The zero value wants one on the host.
+// A Source says how to come by a pacman, or that none is needed. The zero value
+// wants one on the host.
 type Source struct {
 	Method Method
+	// Base is a finished root, or a snapshot of one, to clone.
+	Base string
 	// Tarball is an archlinux-bootstrap-….tar.zst or .tar.gz: a file, or an http
 	// or https URL. pacman is taken from it, no file of it stays in the root.
 	Tarball string
@@ -46,11 +53,12 @@ var (
 
 func (v *faults) source(s Source, keys [][]byte) {
 	switch s.Method {
-	case MethodAuto, MethodPacman, MethodTarball:
+	case MethodAuto, MethodPacman, MethodTarball, MethodClone:
 	default:
 		v.must(false, "Source: method %q", s.Method)
 	}
 	v.must(s.Method != MethodTarball || s.Tarball != "", "Source: no tarball given")
+	v.must(s.Method != MethodClone || s.Base != "", "Source: no base given")
 	v.match("Source: SHA256", s.SHA256, sha256Pattern)
 	for _, f := range s.Fingerprints {
 		v.must(fingerprintPattern.MatchString(normalFingerprint(f)), "Source: fingerprint %q", f)
@@ -74,6 +82,10 @@ func (c Config) Probe() (method Method, why string, err error) {
 func (c Config) probe() (Method, string, error) {
 	path, missing := exec.LookPath("pacman")
 	switch {
+	case c.Source.Method == MethodClone:
+		return MethodClone, "a clone of " + c.Source.Base + ", as asked", nil
+	case c.Source.Method == MethodAuto && c.Source.Base != "":
+		return MethodClone, "a clone of " + c.Source.Base + ", because that is made already", nil
 	case c.Source.Method == MethodTarball:
 		return MethodTarball, "the bootstrap tarball, as asked", nil
 	case missing == nil && c.Source.Method == MethodPacman:

@@ -2,6 +2,7 @@ package archboot
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"strings"
 
@@ -73,13 +74,18 @@ func link(t *intree.Tree, file, name string) error {
 	return t.Symlink(file, full)
 }
 
-// findUnit returns the path of a unit's file, aliases resolved.
-func findUnit(t *intree.Tree, unit string) (string, error) {
+// unitNames are the names that a unit's file may have: its own and its template's.
+func unitNames(unit string) []string {
 	names := []string{unit}
 	if at := strings.IndexByte(unit, '@'); at >= 0 {
 		names = append(names, unit[:at+1]+unit[strings.LastIndexByte(unit, '.'):])
 	}
-	for _, name := range names {
+	return names
+}
+
+// findUnit returns the path of a unit's file, aliases resolved.
+func findUnit(t *intree.Tree, unit string) (string, error) {
+	for _, name := range unitNames(unit) {
 		for _, dir := range unitDirs {
 			file := dir + "/" + name
 			if _, err := t.Lstat(file); err != nil {
@@ -88,7 +94,24 @@ func findUnit(t *intree.Tree, unit string) (string, error) {
 			return followAlias(t, file)
 		}
 	}
-	return "", missing("unit", unit, nil)
+	return "", missing("unit", unit, nearest(unit, allUnits(t)))
+}
+
+// allUnits lists the names in the unit directories.
+func allUnits(t *intree.Tree) []string {
+	var names []string
+	for _, dir := range unitDirs {
+		d, _, err := t.Parent(dir + "/x")
+		if err != nil {
+			continue // not every root has all of them
+		}
+		entries, _ := os.ReadDir(procPath(d))
+		d.Close()
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // followAlias resolves a unit file that is a symlink to another, as long as they
