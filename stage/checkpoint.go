@@ -33,6 +33,9 @@ type CheckpointTree struct {
 
 	// Running says whether the machine was up.
 	Running bool
+
+	// Binds is what a machine that was up saw of the host.
+	Binds []Bind `json:",omitempty"`
 }
 
 // Checkpoint saves the trees of all machines at one moment under one name. All that
@@ -58,6 +61,9 @@ func (l *Lab) Checkpoint(ctx context.Context, name string) (c Checkpoint, err er
 		tree := CheckpointTree{Snapshot: "checkpoint-" + name, Running: t.running}
 		if t.state.Clean {
 			tree.Key = t.state.Tree
+		}
+		if t.running {
+			tree.Binds = t.state.Binds
 		}
 		c.Trees[t.setup.Machine] = tree
 	}
@@ -181,6 +187,7 @@ func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
 		if !tree.Running {
 			return nil
 		}
+		m.binds = tree.Binds
 		return m.start(ctx)
 	})
 }

@@ -86,6 +86,11 @@ func (l *Lab) forkOne(ctx context.Context, t *track, copied *Lab) error {
 				return err
 			}
 		}
+		if ports, known := l.dir.loadPorts(w.key); known {
+			if err := copied.dir.savePorts(w.key, ports); err != nil {
+				return err
+			}
+		}
 	}
 	return state.update(func(m *machineState) { m.Clean, m.Tree, m.Up, m.Keys = true, saved.Key, false, keys })
 }

@@ -139,6 +139,8 @@ func checkTargets(plan Plan, targets map[string]Target) (faults []error) {
 		names = append(names, s.Machine)
 		if t := targets[s.Machine]; t.Machine == nil || t.Volume == nil {
 			faults = append(faults, fmt.Errorf("%w options: no target for machine %q", ErrInvalid, s.Machine))
+		} else if err := s.checkBinds(t.Machine); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(targets)) {

@@ -84,6 +84,10 @@ func everything() stage.Plan {
 		}},
 		{Machine: "web", Base: "arch-2026", Stages: []stage.Stage{
 			{Name: "add_to_mdb", Needs: []string{"gw/services"}, Steps: []stage.Step{step.Command("true")}, Timeout: time.Minute},
+			{Name: "see_sadm", Steps: []stage.Step{
+				step.Bind{From: "testdata/input", To: "/root/sadm", ReadOnly: true},
+				step.Bind{From: "/dev/null", To: "/dev/nbd0", Live: true},
+			}},
 		}},
 	}}
 }

@@ -40,25 +40,27 @@ func (l *Lab) Prune(ctx context.Context) ([]string, error) {
 			removed = append(removed, t.setup.Machine+"/"+s.Name)
 		}
 	}
-	return removed, errors.Join(append(errs, l.pruneRecipes(keys, r.tracks))...)
+	return removed, errors.Join(append(errs, l.pruneRecords(keys, r.tracks))...)
 }
 
-// pruneRecipes keeps, besides the present ones, those of each stage's last completion,
+// pruneRecords keeps, besides the present ones, those of each stage's last completion,
 // to which the present ones are compared.
-func (l *Lab) pruneRecipes(keys map[string]bool, tracks []*track) error {
+func (l *Lab) pruneRecords(keys map[string]bool, tracks []*track) error {
 	for _, t := range tracks {
 		for _, key := range t.state.Keys {
 			keys[key] = true
 		}
 	}
-	entries, err := os.ReadDir(l.dir.path("recipes"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	var errs []error
-	for _, e := range entries {
-		if key, ok := strings.CutSuffix(e.Name(), ".json"); ok && !keys[key] {
-			errs = append(errs, os.Remove(l.dir.path("recipes", e.Name())))
+	for _, dir := range []string{"recipes", "ports"} {
+		entries, err := os.ReadDir(l.dir.path(dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, e := range entries {
+			if !keys[strings.TrimSuffix(e.Name(), ".json")] {
+				errs = append(errs, os.Remove(l.dir.path(dir, e.Name())))
+			}
 		}
 	}
 	return errors.Join(errs...)

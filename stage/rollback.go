@@ -158,26 +158,3 @@ func (m *machine) discard(ctx context.Context) error {
 	m.result.restored(m)
 	return m.kill(ctx)
 }
-
-// Diff returns what a stage changed: how its snapshot differs from the one before it.
-// The volume must be a [Differ]. A stage that runs services also has their traces.
-func (l *Lab) Diff(ctx context.Context, stage string) ([]FileChange, error) {
-	t, i, err := l.look(ctx, stage)
-	if err != nil {
-		return nil, err
-	}
-	w := t.work[i]
-	d, ok := t.target.Volume.(Differ)
-	if !ok {
-		return nil, &Error{Op: "compare", Machine: t.setup.Machine, Stage: w.Name, Err: ErrNotSupported}
-	}
-	before, ok := t.newest(w.parent)
-	if !ok {
-		return nil, t.missing(i - 1)
-	}
-	after, ok := t.newest(w.key)
-	if !ok {
-		return nil, t.missing(i)
-	}
-	return d.Diff(ctx, before.Name, after.Name)
-}

@@ -135,6 +135,7 @@ func (m *machine) restoreOne(ctx context.Context, s Saved) error {
 	if err == nil && s.Key != "" {
 		err = m.known(s.Key)
 	}
+	m.binds = m.bindsAfter(m.resume)
 	m.emit(Event{Kind: Restored, Machine: m.setup.Machine, Stage: name, Text: s.Name, Elapsed: time.Since(start), Err: text(err)})
 	if err != nil {
 		return m.fail("restore", nil, err)
@@ -147,6 +148,7 @@ func (m *machine) restoreOne(ctx context.Context, s Saved) error {
 func (m *machine) reset(ctx context.Context) error {
 	start := time.Now()
 	m.emit(Event{Kind: Restoring, Machine: m.setup.Machine, Text: "base"})
+	m.binds = nil
 	var err error
 	if r, ok := m.target.Volume.(Resetter); ok {
 		err = r.Reset(ctx)
@@ -179,7 +181,10 @@ func (m *machine) known(key string) error {
 func (m *machine) start(ctx context.Context) error {
 	begin := time.Now()
 	m.emit(Event{Kind: Starting, Machine: m.setup.Machine})
-	err := m.state.update(func(s *machineState) { s.Up = true })
+	err := m.state.update(func(s *machineState) { s.Up, s.Binds = true, m.binds })
+	if b, ok := m.target.Machine.(Binder); ok {
+		b.SetBinds(m.binds)
+	}
 	if err == nil {
 		err = m.target.Machine.Start(ctx)
 	}

@@ -145,7 +145,7 @@ func (m *machine) replace(ctx context.Context, s Saved) {
 
 // keepFailed saves the tree of a failed stage for whoever wants to look at it.
 func (m *machine) keepFailed(ctx context.Context, w *work) error {
-	name := "failed-" + w.Name
+	name := failedName(w.Name)
 	err := m.target.Volume.Remove(ctx, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return m.fail("save", w, err)

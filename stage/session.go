@@ -18,6 +18,7 @@ type Session struct {
 	target  Target
 	out     io.Writer
 	restart func(context.Context) error
+	bind    func(context.Context, Bind) error
 	peers   map[string]Target
 }
 
@@ -69,6 +70,15 @@ func (s *Session) Restart(ctx context.Context) error {
 		return fmt.Errorf("restart of %s: %w: only a step may", s.machine, ErrNotSupported)
 	}
 	return s.restart(ctx)
+}
+
+// Bind makes the machine see b, starting it again if it does not yet. The calling step
+// must have a method Binding() Bind that returns b, or the next start would not know.
+func (s *Session) Bind(ctx context.Context, b Bind) error {
+	if s.bind == nil {
+		return fmt.Errorf("bind in %s: %w: only a step may", s.machine, ErrNotSupported)
+	}
+	return s.bind(ctx, b)
 }
 
 // On returns a session of another machine of the plan, one that the stage needs.

@@ -75,14 +75,18 @@ func (m *machine) carryOut(ctx context.Context, w *work, log string) (err error)
 	}()
 	s := m.session(out)
 	s.restart = m.reboot
+	s.bind = func(ctx context.Context, b Bind) error { return m.bind(ctx, w, b) }
 	for _, need := range w.Needs {
 		r, _ := parseRef(need)
 		s.peers[r.machine] = m.peers[r.machine]
 	}
+	if _, known := m.dir.loadPorts(w.parent); !known {
+		m.listen(ctx, s, w.parent)
+	}
 	if err := m.steps(ctx, w, s, out); err != nil {
 		return err
 	}
-	s.restart = nil
+	s.restart, s.bind = nil, nil
 	if err := m.checks(ctx, w, s, out); err != nil {
 		return err
 	}
@@ -92,6 +96,7 @@ func (m *machine) carryOut(ctx context.Context, w *work, log string) (err error)
 	if err := m.dir.saveRecipe(w.key, w.recipe); err != nil {
 		return m.fail("write recipe", w, err)
 	}
+	m.listen(ctx, s, w.key)
 	if err := m.save(ctx, w.Name, w.key, w.parent); err != nil {
 		return m.fail("save", w, err)
 	}

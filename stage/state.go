@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -16,6 +17,7 @@ import (
 //	lock               held by the program that uses the lab, and who that is
 //	machines/NAME.json what is known of a machine's tree
 //	recipes/KEY.json   what went into a stage, to explain why it runs again
+//	ports/KEY          what the machine listened at when a stage was complete
 //	logs/…             whole output of stages, by run
 //	hashes             hashes of input files
 //	key                of the HMACs that stand for secrets
@@ -43,6 +45,9 @@ type machineState struct {
 	// Up says that the machine was started from that tree and not stopped since. If
 	// it does not run then it did not end well, and the tree is not clean.
 	Up bool
+
+	// Binds is what the machine was last started with.
+	Binds []Bind `json:",omitempty"`
 
 	// Keys has the key of each stage when it was last completed.
 	Keys map[string]string
@@ -107,6 +112,23 @@ func (d stateDir) saveRecipe(key string, r *Recipe) error {
 		return err
 	}
 	return writeFile(d.path("recipes", key+".json"), append(data, '\n'), 0o600)
+}
+
+// savePorts writes one port a line.
+func (d stateDir) savePorts(key string, ports []string) error {
+	if err := os.MkdirAll(d.path("ports"), 0o755); err != nil {
+		return err
+	}
+	return writeFile(d.path("ports", key), []byte(strings.Join(ports, "\n")), 0o644)
+}
+
+// loadPorts reports whether the ports are known.
+func (d stateDir) loadPorts(key string) (ports []string, known bool) {
+	data, err := os.ReadFile(d.path("ports", key))
+	for line := range strings.Lines(string(data)) {
+		ports = append(ports, strings.TrimSpace(line))
+	}
+	return ports, err == nil
 }
 
 // loadRecipe returns nil if the recipe is not known any more.

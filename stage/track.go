@@ -21,6 +21,8 @@ type track struct {
 	clean   bool // the tree is that of resume already
 	running bool // the machine runs
 	up      bool // the machine must run
+
+	binds []Bind // what the machine was started with, or will be
 }
 
 // work is one stage in one run.
@@ -196,6 +198,7 @@ func (t *track) decide(s Steering) {
 	for i := t.resume + 1; i <= t.goal; i++ {
 		t.work[i].run = t.work[i].skip == ""
 	}
+	t.binds = t.bindsAfter(t.resume)
 	t.clean = !s.Restore && t.state.Clean && t.state.Tree == t.keyOf(t.resume) && (t.running || !t.state.Up)
 }
 

@@ -50,20 +50,6 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-func TestDiff(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, single("one", "two"))
-	f.run(stage.Steering{}, "gw/one", "gw/two")
-	for name, want := range map[string]stage.FileChange{
-		"one": {Path: "/log", Kind: stage.Added}, "two": {Path: "/log", Kind: stage.Modified},
-	} {
-		got, err := f.lab().Diff(context.Background(), name)
-		if err != nil || len(got) != 1 || got[0] != want {
-			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
-		}
-	}
-}
-
 func TestCheckpoint(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

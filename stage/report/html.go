@@ -21,14 +21,14 @@ type Page struct {
 	Plan stage.Plan
 
 	// Diffs says what stages changed, by "machine/stage". It may be nil.
-	Diffs map[string][]stage.FileChange
+	Diffs map[string]*stage.Difference
 }
 
 // HTML writes the run as one page that needs nothing else: no script of others, no
 // font, no network. It can be used by keyboard and follows the reader's choice of light
 // or dark.
 func (r *Recorder) HTML(w io.Writer, p Page) error {
-	t, err := template.New("page").Funcs(template.FuncMap{"took": human.Duration, "join": strings.Join, "meaning": meaning}).Parse(pageText)
+	t, err := template.New("page").Funcs(template.FuncMap{"took": human.Duration, "join": strings.Join}).Parse(pageText)
 	if err != nil {
 		return err
 	}
@@ -77,8 +77,17 @@ type pageStage struct {
 	Needs []string
 	Doc   string
 	Open  bool
-	Diff  []stage.FileChange
+	Diff  *stage.Difference
 }
+
+// maxFiles is how many changed files a page lists of a stage.
+const maxFiles = 500
+
+// Files returns the first of the files that the stage changed.
+func (s pageStage) Files() []stage.FileChange { return s.Diff.Files[:min(len(s.Diff.Files), maxFiles)] }
+
+// More returns how many files are not listed.
+func (s pageStage) More() int { return len(s.Diff.Files) - len(s.Files()) }
 
 func (p Page) data(r *run) pageData {
 	d := pageData{run: r, Elapsed: r.End.Sub(r.Begin), Topology: layOut(p.Plan), Ticks: ticks(r.End.Sub(r.Begin))}

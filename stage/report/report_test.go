@@ -147,7 +147,7 @@ func TestHTML(t *testing.T) {
 	p := plan()
 	rec, _ := record(t, p)
 	page := string(render(t, "report.html", func(b *bytes.Buffer) error {
-		return rec.HTML(b, report.Page{Plan: p, Diffs: map[string][]stage.FileChange{"gw/nginx": {
+		return rec.HTML(b, report.Page{Plan: p, Diffs: map[string]*stage.Difference{"gw/nginx": {Files: []stage.FileChange{
 			{Path: "/etc/<x>", Kind: stage.Added},
 			{Path: "/etc/systemd/system/multi-user.target.wants/nginx.service", Kind: stage.Added},
 			{Path: "/etc/systemd/system/a.service", Kind: stage.Added},
@@ -156,12 +156,12 @@ func TestHTML(t *testing.T) {
 			{Path: "/var/lib/dpkg/info/nginx.list", Kind: stage.Added},
 			{Path: "/var/lib/dpkg/info/nginx.md5sums", Kind: stage.Added},
 			{Path: "/var/lib/pacman/local/bind-9.20.4-1/desc", Kind: stage.Added},
-		}}})
+		}, Installed: []string{"nginx", "bind-9.20.4-1"}, Disabled: []string{"b.socket"}, Opened: []string{"tcp 0.0.0.0:80"}}}})
 	}))
 	for _, want := range []string{
 		"gw/nginx", "nginx.service is active", "a &lt;b&gt; &amp; &#39;c&#39;", "not ready", "added /etc/&lt;x&gt;",
 		"cat &#39;/missing&lt;script&gt;&#39;", "web needs nginx of gw",
-		"<p>enabled nginx.service, disabled b.socket, installed nginx, installed bind-9.20.4-1</p>", "Give the machine its address.", "snapshot ",
+		"<p>installed nginx, bind-9.20.4-1; disabled b.socket; listens at tcp 0.0.0.0:80</p>", "Give the machine its address.", "snapshot ",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,12 +28,15 @@ type Machine struct {
 	active   map[string]bool
 	commands []string
 	boots    int
+	binds    []stage.Bind // from the next start on
+	bound    []stage.Bind
 }
 
 var (
 	_ stage.Machine = (*Machine)(nil)
 	_ stage.Freezer = (*Machine)(nil)
 	_ stage.Killer  = (*Machine)(nil)
+	_ stage.Binder  = (*Machine)(nil)
 )
 
 // ErrNotRunning is the error of a command in a machine that is off.
@@ -65,6 +69,21 @@ func (m *Machine) Boots() int {
 	return m.boots
 }
 
+// SetBinds says what is bound from the next start on. The machine's programs do not see
+// it; Bound tells what it is.
+func (m *Machine) SetBinds(binds []stage.Bind) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.binds = slices.Clone(binds)
+}
+
+// Bound returns what the machine was last started with.
+func (m *Machine) Bound() []stage.Bind {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.bound
+}
+
 // Start starts the machine, and with it the units that are enabled in its tree.
 func (m *Machine) Start(ctx context.Context) error {
 	if err := m.hit("Start"); err != nil {
@@ -77,6 +96,7 @@ func (m *Machine) Start(ctx context.Context) error {
 	}
 	m.up, m.frozen, m.active = true, false, map[string]bool{}
 	m.boots++
+	m.bound = m.binds
 	entries, _ := os.ReadDir(m.volume.Tree() + unitDir)
 	for _, e := range entries {
 		m.active[e.Name()] = true

@@ -226,6 +226,7 @@ func TestValidate(t *testing.T) {
 		step.Script{}, step.Script{Text: strings.Repeat("x", 200<<10)},
 		step.WriteFile{Path: "etc/x"}, step.WriteFile{Path: "/etc/"}, step.WriteFile{Path: "/x", Content: "a", Secret: "b"},
 		step.EditFile{Path: "/x"}, step.EditFile{Name: "a", Path: "x"}, step.Copy{To: "/x"}, step.Copy{From: "x", To: "x"},
+		step.Bind{To: "/x"}, step.Bind{From: "/x", To: "x"}, step.Bind{From: "/x", To: "//"},
 		step.Enable{}, step.Start{Units: []string{"-x"}}, step.Install{}, step.Install{Packages: []string{"a b"}},
 		step.Func{Name: "x"}, step.Func{Name: "x", Version: "1"},
 	} {
