@@ -47,6 +47,8 @@ func testAddOns(t *testing.T, suite archtest.Suite) {
 			systemctl cat nfs-server >/dev/null && exportfs -s`,
 		"arch-install-scripts": "pacstrap -h >/dev/null; genfstab -h >/dev/null",
 		"python":               "python -m venv /tmp/venv && /tmp/venv/bin/python -c 'import sqlite3, ssl; print(sqlite3.sqlite_version)' && /tmp/venv/bin/pip --version",
+		"python-psycopg2":      "python -c 'import psycopg2; print(psycopg2.__version__)'",
+		"ipxe":                 "test -s /usr/share/ipxe/undionly.kpxe",
 		"rsync":                "mkdir /tmp/a && touch /tmp/a/file && rsync -a /tmp/a/ /tmp/b/ && test -f /tmp/b/file",
 	}
 	for _, name := range names {

@@ -43,10 +43,6 @@ func (l *Lab) openPackages(ctx context.Context) error {
 	return nil
 }
 
-// AddOns are the packages that the stages install beyond what the embedded mirror
-// has anyway.
-func AddOns() []string { return []string{"bind", "nginx"} }
-
 func repositories(url string) []archboot.Repository {
 	server := strings.TrimRight(url, "/") + "/$repo/os/$arch"
 	return []archboot.Repository{

@@ -48,9 +48,12 @@ var addons = []addon{
 		name: "postgresql",
 		debs: []string{"postgresql"},
 		recipe: recipe{
-			debs:    []string{"postgresql-[0-9]*"},
-			without: []string{"etc/postgresql*", "var/log/postgresql", "var/lib/postgresql", "usr/share/postgresql-common"},
-			expose:  []string{"usr/lib/postgresql/*/bin/*"},
+			debs: []string{"postgresql-[0-9]*"},
+			without: []string{"etc/postgresql*", "var/log/postgresql", "var/lib/postgresql", "usr/share/postgresql-common",
+				"usr/lib/postgresql/*/lib/llvmjit*", "usr/lib/postgresql/*/lib/bitcode"},
+			// The compiler of queries is larger than all the rest, and the server does without it.
+			ignore: []string{"libllvm14", "libllvm19", "libllvm20", "libllvm21"},
+			expose: []string{"usr/lib/postgresql/*/bin/*"},
 			dirs: map[string]dir{
 				"var/lib/postgres":      {mode: 0o700, owner: "postgres"},
 				"var/lib/postgres/data": {mode: 0o700, owner: "postgres"},
@@ -133,4 +136,14 @@ var addons = []addon{
 		},
 	},
 	{name: "rsync", debs: []string{"rsync"}, recipe: recipe{debs: []string{"rsync"}, without: []string{"etc/default", "usr/lib/systemd/system"}}},
+	{
+		name:   "python-psycopg2",
+		debs:   []string{"python3-psycopg2"},
+		recipe: recipe{debs: []string{"python3-psycopg2"}},
+	},
+	{
+		name:   "ipxe",
+		debs:   []string{"ipxe"},
+		recipe: recipe{debs: []string{"ipxe"}, rename: map[string]string{"usr/lib/ipxe/": "usr/share/ipxe/"}, independent: true},
+	},
 }

@@ -51,6 +51,8 @@ func makeTree(ctx context.Context, cfg Config, chosen []addon) error {
 	for _, excluded := range []string{"doc", "man", "info", "locale", "lintian", "bug"} {
 		args = append(args, "--dpkgopt=path-exclude=/usr/share/"+excluded+"/*")
 	}
+	// It is in no package; see the recipe of postgresql.
+	args = append(args, "--dpkgopt=path-exclude=/usr/lib/*/libLLVM*", "--dpkgopt=path-exclude=/usr/lib/llvm-*")
 	args = append(args, cfg.Suite, filepath.Join(cfg.Dir, "tree"))
 	if mirror := cfg.mirror(); mirror != "" {
 		args = append(args, mirror)
