@@ -49,6 +49,13 @@ func testAddOns(t *testing.T, suite archtest.Suite) {
 		"python":               "python -m venv /tmp/venv && /tmp/venv/bin/python -c 'import sqlite3, ssl; print(sqlite3.sqlite_version)' && /tmp/venv/bin/pip --version",
 		"python-psycopg2":      "python -c 'import psycopg2; print(psycopg2.__version__)'",
 		"ipxe":                 "test -s /usr/share/ipxe/undionly.kpxe",
+		"nfs-ganesha":          "rpcinfo -p >/dev/null; ganesha.nfsd -v",
+		"libnfs":               "command -v nfs-ls nfs-cat",
+		"libnbd":               "nbdfuse --version && fusermount3 --version",
+		"fuse2fs":              "command -v fuse2fs",
+		"e2fsprogs":            "truncate -s 4M /tmp/image && mke2fs -q -t ext4 /tmp/image && e2fsck -fn /tmp/image",
+		"pamtester":            "pamtester login root acct_mgmt",
+		"linux":                "test -s /boot/vmlinuz-linux && zstd -dc /boot/initramfs-linux-fallback.img | bsdtar -tf - | grep virtio_net",
 		"rsync":                "mkdir /tmp/a && touch /tmp/a/file && rsync -a /tmp/a/ /tmp/b/ && test -f /tmp/b/file",
 	}
 	for _, name := range names {

@@ -144,6 +144,35 @@ var addons = []addon{
 	{
 		name:   "ipxe",
 		debs:   []string{"ipxe"},
-		recipe: recipe{debs: []string{"ipxe"}, rename: map[string]string{"usr/lib/ipxe/": "usr/share/ipxe/"}, independent: true},
+		recipe: recipe{debs: []string{"ipxe"}, without: []string{"boot"}, rename: map[string]string{"usr/lib/ipxe/": "usr/share/ipxe/"}, independent: true},
+	},
+	{
+		name: "nfs-ganesha",
+		debs: []string{"nfs-ganesha", "nfs-ganesha-vfs"},
+		recipe: recipe{
+			debs:    []string{"nfs-ganesha", "nfs-ganesha-vfs"},
+			without: []string{"etc/default", "etc/ganesha", "usr/lib/systemd/system", "usr/lib/ganesha/nfs-ganesha-config.sh"},
+			dirs:    map[string]dir{"etc/ganesha": {mode: 0o755}, "var/lib/nfs/ganesha": {mode: 0o755}},
+		},
+	},
+	{name: "libnfs", debs: []string{"libnfs-utils"}, recipe: recipe{debs: []string{"libnfs-utils", "libnfs[0-9]*"}}},
+	{name: "libnbd", debs: []string{"libnbd-bin", "fuse3"}, recipe: recipe{debs: []string{"libnbd-bin", "libnbd0"}, depends: []string{"fuse3"}}},
+	{name: "fuse2fs", debs: []string{"fuse2fs"}},
+	{name: "e2fsprogs", debs: []string{"e2fsprogs"}, recipe: recipe{debs: []string{"e2fsprogs", "logsave"}, without: []string{"usr/lib/systemd/system", "etc/cron.d"}}},
+	{name: "pamtester", debs: []string{"pamtester"}},
+	{
+		// A kernel that boots in a virtual machine, with a script that makes the initial
+		// RAM disk of a diskless one. The package linux of the base is a stub.
+		name: "linux-cloud",
+		debs: []string{"linux-image-cloud-amd64", "kmod", "busybox-static"},
+		recipe: recipe{
+			debs: []string{"linux-image-[0-9]*", "linux-image-cloud-amd64"},
+			without: []string{"boot/System.map-*", "boot/config-*", "boot/initrd.img-*", "vmlinuz*", "initrd.img*",
+				"etc/initramfs-tools", "var/lib/initramfs-tools", "usr/lib/modules/*/modules.alias*",
+				"usr/lib/modules/*/modules.dep*", "usr/lib/modules/*/modules.symbols*", "usr/lib/modules/*/modules.softdep",
+				"usr/lib/modules/*/modules.weakdep", "usr/lib/modules/*/modules.devname", "usr/lib/modules/*/modules.builtin.*bin"},
+			depends:     []string{"bash", "busybox-static", "coreutils", "findutils", "kmod", "libarchive", "zstd"},
+			independent: true,
+		},
 	},
 }

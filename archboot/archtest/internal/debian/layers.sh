@@ -7,7 +7,9 @@ root=${1:?}
 
 apt() {
 	# From inside the tree: from outside, one forgotten option would install on the host.
-	chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get --yes -q "$@" >&2
+	# What an initramfs holds is the machine's business: INITRD=No keeps a kernel's
+	# installation from making one.
+	chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 INITRD=No apt-get --yes -q "$@" >&2
 }
 
 record() {

@@ -33,7 +33,7 @@ var merged = map[string]string{
 // unwanted are patterns of what no package gets: Debian's own machinery, state,
 // secrets, and documentation. A pattern that ends in a slash drops all below it.
 var unwanted = []string{
-	"dev/", "proc/", "sys/", "run/", "tmp/", "boot/", "lib32", "libx32", "libo32",
+	"dev/", "proc/", "sys/", "run/", "tmp/", "lib32", "libx32", "libo32",
 	"usr/games", "usr/local/games", "usr/local/man", "usr/src/",
 	"etc/X11", "etc/alternatives", "etc/apparmor.d", "etc/apt", "etc/ca-certificates",
 	"etc/cron.*", "etc/debian_version", "etc/dhcp", "etc/dpkg", "etc/init.d", "etc/insserv.conf.d",
