@@ -4,7 +4,9 @@ package prolo
 // embedded mirror has anyway. One list makes one mirror.
 func AddOns() []string {
 	return []string{
-		"bind", "conntrack-tools", "dhcp", "ipset", "iptables", "ipxe", "nbd", "nginx",
-		"postgresql", "python", "python-psycopg2", "rsync", "sqlite", "tftp-hpa",
+		"arch-install-scripts", "bind", "conntrack-tools", "dhcp", "e2fsprogs", "fuse2fs",
+		"ipset", "iptables", "ipxe", "libnbd", "libnfs", "linux-cloud", "nbd", "nfs-ganesha",
+		"nfs-utils", "nginx", "pamtester", "postgresql", "python", "python-psycopg2", "rsync",
+		"sqlite", "tftp-hpa",
 	}
 }
