@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/prologin/rig/stage/internal/nearest"
 )
 
 // Options says what a [Lab] works with.
@@ -145,7 +147,7 @@ func checkTargets(plan Plan, targets map[string]Target) (faults []error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(targets)) {
 		if !slices.Contains(names, name) {
-			faults = append(faults, fmt.Errorf("%w options: target %q is no machine of the plan%s", ErrInvalid, name, suggest(name, names)))
+			faults = append(faults, fmt.Errorf("%w options: target %q is no machine of the plan%s", ErrInvalid, name, nearest.Hint(name, names)))
 		}
 	}
 	return faults
@@ -190,9 +192,9 @@ func (l *Lab) resolve(name string) (int, error) {
 	case len(found) > 1:
 		return 0, fmt.Errorf("stage %q: %w: several machines have it; write %q", name, ErrInvalid, known[found[0]])
 	case strings.Contains(name, "/"):
-		return 0, fmt.Errorf("stage %q: %w%s", name, ErrNotFound, suggest(name, known))
+		return 0, fmt.Errorf("stage %q: %w%s", name, ErrNotFound, nearest.Hint(name, known))
 	}
-	return 0, fmt.Errorf("stage %q: %w%s", name, ErrNotFound, suggest(name, bare))
+	return 0, fmt.Errorf("stage %q: %w%s", name, ErrNotFound, nearest.Hint(name, bare))
 }
 
 // emit sends an event. Callers fill in everything but Seq and Time.

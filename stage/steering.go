@@ -3,6 +3,8 @@ package stage
 import (
 	"fmt"
 	"slices"
+
+	"github.com/prologin/rig/stage/internal/nearest"
 )
 
 // Steering narrows a run or makes it go back. Stages are named "machine/stage", or
@@ -104,7 +106,7 @@ func (l *Lab) narrow(s Steering, out *steered) error {
 	}
 	for _, name := range s.Only {
 		if !slices.Contains(machines, name) {
-			return fmt.Errorf("machine %q: %w%s", name, ErrNotFound, suggest(name, machines))
+			return fmt.Errorf("machine %q: %w%s", name, ErrNotFound, nearest.Hint(name, machines))
 		}
 	}
 	if s.Until == "" && len(s.Only) == 0 {

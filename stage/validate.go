@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/prologin/rig/stage/internal/nearest"
 )
 
 // Validate returns every fault of the plan at once, or nil. Each fault matches
@@ -89,7 +91,7 @@ func (p Plan) validateNeeds(fault func(string, ...any)) {
 				case r.machine == s.Machine:
 					fault("stage %s/%s: need %q is of the same machine, where order decides", s.Machine, st.Name, need)
 				case !slices.Contains(known, need):
-					fault("stage %s/%s: need %q is unknown%s", s.Machine, st.Name, need, suggest(need, known))
+					fault("stage %s/%s: need %q is unknown%s", s.Machine, st.Name, need, nearest.Hint(need, known))
 				}
 			}
 		}

@@ -139,3 +139,20 @@ func (e entry) ensure(ctx context.Context, waiting func(), make func(dir string)
 	}
 	return e.path(), errors.Join(err, os.RemoveAll(dir))
 }
+
+// Cached reports whether [Start] would find the mirror in the cache, so that nothing
+// has to be built and none of the programs for that is needed.
+func Cached(o Options) bool {
+	if o.Validate() != nil {
+		return false
+	}
+	o, err := o.withDefaults()
+	if err != nil {
+		return false
+	}
+	if o.Suite == Synthetic {
+		return true
+	}
+	_, ok := cacheEntry(o).find()
+	return ok
+}

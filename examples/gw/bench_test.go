@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/stage"
 )
 
 // BenchmarkRollback measures going from the last stage back to the one before it
@@ -19,44 +21,46 @@ func BenchmarkRollback(b *testing.B) {
 	if reason := os.Getenv(noMirror); reason != "" {
 		b.Skip("no mirror to install from: " + reason)
 	}
-	flags, err := prolo.ParseFlags("gw", []string{"-state", b.TempDir() + "/state", "-cache", os.Getenv(mirrorCache)}, os.Stderr)
-	if err != nil {
-		b.Fatal(err)
-	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer null.Close()
-	setup := prolo.GW()
-	lab, err := prolo.Open(b.Context(), flags, setup, null)
-	if err != nil {
-		b.Fatal(err)
+	args := []string{"-state", b.TempDir() + "/state", "-cache", os.Getenv(mirrorCache)}
+	gw := program()
+	gw.After = func(ctx context.Context, lab *prolo.Lab) error { return rollback(ctx, b, lab.Stages) }
+	if status := gw.Exec(b.Context(), args, null, os.Stderr); status != 0 {
+		b.Errorf("gw ended with status %d", status)
 	}
-	until := func(stage string) time.Duration {
-		flags.Until = stage
+	clean := program()
+	if status := clean.Exec(b.Context(), append(args, "-clean"), null, os.Stderr); status != 0 {
+		b.Errorf("gw -clean ended with status %d", status)
+	}
+}
+
+func rollback(ctx context.Context, b *testing.B, lab *stage.Lab) error {
+	until := func(name string) (time.Duration, error) {
 		start := time.Now()
-		if err := lab.Run(b.Context()); err != nil {
-			b.Error(err)
-		}
-		return time.Since(start)
+		_, err := lab.Run(ctx, stage.Steering{Until: name})
+		return time.Since(start), err
 	}
-	last := len(setup.Stages) - 1
-	until(setup.Stages[last].Name)
+	names := lab.Stages()
+	last := len(names) - 1
 	var times []time.Duration
 	for b.Loop() {
-		times = append(times, until(setup.Stages[last-1].Name))
+		took, err := until(names[last-1])
+		if err != nil {
+			return err
+		}
+		times = append(times, took)
 		b.StopTimer()
-		until(setup.Stages[last].Name)
+		if _, err := until(names[last]); err != nil {
+			return err
+		}
 		b.StartTimer()
 	}
 	slices.Sort(times)
 	fmt.Printf("figure rollback %v (median of %d, longest %v)\n",
 		times[len(times)/2].Round(time.Millisecond), len(times), times[len(times)-1].Round(time.Millisecond))
-	if err := lab.Close(b.Context()); err != nil {
-		b.Error(err)
-	}
-	if err := prolo.Clean(b.Context(), flags, setup, null); err != nil {
-		b.Error(err)
-	}
+	return nil
 }

@@ -3,30 +3,27 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"os"
 
 	"github.com/prologin/rig/examples/internal/prolo"
 )
 
-func main() { prolo.Main("gw", run) }
+func main() { os.Exit(program().Main()) }
 
-func run(ctx context.Context, flags *prolo.Flags) (err error) {
-	setup := prolo.GW()
-	switch {
-	case flags.Plan:
-		return prolo.WritePlan(os.Stdout, flags, setup)
-	case flags.Clean:
-		return prolo.Clean(ctx, flags, setup, os.Stderr)
-	}
-	lab, err := prolo.Open(ctx, flags, setup, os.Stderr)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lab.Close(ctx)) }()
-	if err := lab.Run(ctx); err != nil || !flags.Shell {
-		return err
-	}
-	return lab.OpenShell(ctx)
+func program() *prolo.Program {
+	return &prolo.Program{Name: "gw", Machine: prolo.MachineGW, Text: text}
 }
+
+const text = `Boots Prologin's machine gw in a container on the private network vz-prolo, sets it
+up stage by stage, checks each stage and keeps a snapshot after it. Run again, it
+goes on after the last stage that is still as it was; with nothing to do it checks
+that stage again.
+
+  gw                    set up what is new, check, power off
+  gw -keep              the same, and leave the machine running
+  gw -from STAGE        go back to just before a stage and replay from there
+  gw -until STAGE -shell   look around after a stage
+  gw -plan              how to do all this by hand
+  gw -clean             remove every trace
+
+Needs root.`

@@ -8,10 +8,10 @@ import (
 	"github.com/prologin/rig/stage/step"
 )
 
-// GW returns the stages of gw, the machine that all others get their addresses,
+// gwStages are those of gw, the machine that all others get their addresses,
 // names and boot images from.
-func GW() stage.Setup {
-	return stage.Setup{Machine: "mygw", Stages: []stage.Stage{
+func gwStages(Payload) []stage.Stage {
+	return []stage.Stage{
 		{
 			Name: "container_gw_network",
 			Doc:  "Give gw its address towards the host, in place of the one from DHCP.",
@@ -65,7 +65,7 @@ func GW() stage.Setup {
 				check.Resolves{Name: "gw." + Domain, Server: UplinkAddress, Want: LANAddress},
 			},
 		},
-	}}
+	}
 }
 
 const gwNetwork = `[Match]

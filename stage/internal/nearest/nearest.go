@@ -1,9 +1,10 @@
-package stage
+// Package nearest finds what somebody who misspelt a name is likely to have meant.
+package nearest
 
 import "fmt"
 
-// suggest returns a hint naming the known name nearest to a misspelt one, or "".
-func suggest(name string, known []string) string {
+// Hint returns a hint naming the known name nearest to a misspelt one, or "".
+func Hint(name string, known []string) string {
 	best, distance := "", max(2, len(name)/3)+1
 	for _, k := range known {
 		if d := editDistance(name, k); d < distance {

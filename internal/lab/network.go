@@ -1,4 +1,4 @@
-package prolo
+package lab
 
 import (
 	"context"
@@ -8,36 +8,39 @@ import (
 	"time"
 
 	"github.com/prologin/rig/netsetup"
-	"github.com/prologin/rig/nspawn"
 )
 
-func bridgePrefixes() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix(HostAddress + "/24")}
+func (c *Config) network(keep bool) netsetup.Network {
+	return netsetup.Network{Bridge: c.Bridge(), Prefixes: []netip.Prefix{c.Prefix}, Masquerade: true, Keep: keep}
 }
 
-func network(keep bool) netsetup.Network {
-	return netsetup.Network{Bridge: Bridge, Prefixes: bridgePrefixes(), Masquerade: true, Keep: keep}
+func (c *Config) zone(keep bool) netsetup.Zone {
+	return netsetup.Zone{Name: c.Zone, Prefixes: []netip.Prefix{c.Prefix}, Masquerade: true, Keep: keep}
 }
 
-func zone(keep bool) netsetup.Zone {
-	return netsetup.Zone{Name: Zone, Prefixes: bridgePrefixes(), Masquerade: true, Keep: keep}
+func (l *Lab) openNet() (err error) {
+	l.net, err = netsetup.Open(netsetup.Options{Netns: l.Netns, Logger: l.Logger})
+	if err == nil {
+		l.onClose(func(context.Context) error { return l.net.Close() })
+	}
+	return err
 }
 
 // openNetwork makes the bridge, or has networkd make it where that runs.
 func (l *Lab) openNetwork(ctx context.Context) error {
-	host, err := netsetup.Open(netsetup.Options{Logger: l.log})
-	if err != nil {
+	if err := l.openNet(); err != nil {
 		return err
 	}
-	l.net = host
-	l.onClose(func(context.Context) error { return host.Close() })
 	// Not swept before: a machine that outlived its program is still wired to it.
 	if err := l.applyNetwork(ctx); err != nil {
 		return err
 	}
-	if !l.Keep {
-		l.onClose(func(ctx context.Context) error { return host.Remove(ctx, Bridge) })
-	}
+	l.onClose(func(ctx context.Context) error {
+		if l.Keep {
+			return nil
+		}
+		return l.net.Remove(ctx, l.Bridge())
+	})
 	return nil
 }
 
@@ -52,9 +55,9 @@ func (l *Lab) applyNetwork(ctx context.Context) error {
 		return errors.New("systemd-networkd runs here and configures every bridge named vz-* itself: use -network zone")
 	}
 	if l.Network == "zone" || l.Network == "" && networkdRuns() {
-		err := l.net.ApplyZone(ctx, zone(l.Keep))
+		err := l.net.ApplyZone(ctx, l.zone(l.Keep))
 		if err == nil {
-			l.say("network:  zone %s of systemd-networkd, bridge %s, %s/24; -network bridge is for hosts without networkd", Zone, Bridge, HostAddress)
+			l.say("network:  zone %s of systemd-networkd, bridge %s, %s; -network bridge is for hosts without networkd", l.Zone, l.Bridge(), l.Prefix)
 			l.zoned = true
 			return nil
 		}
@@ -62,16 +65,8 @@ func (l *Lab) applyNetwork(ctx context.Context) error {
 			return err
 		}
 	}
-	l.say("network:  bridge %s, %s/24, masquerading by iptables; -network zone leaves both to networkd", Bridge, HostAddress)
-	return l.net.Apply(ctx, network(l.Keep))
-}
-
-// wiring is how a machine joins the network.
-func (l *Lab) wiring() nspawn.Network {
-	if l.zoned {
-		return nspawn.Network{Zone: Zone}
-	}
-	return nspawn.Network{Bridge: Bridge}
+	l.say("network:  bridge %s, %s, masquerading by iptables; -network zone leaves both to networkd", l.Bridge(), l.Prefix)
+	return l.net.Apply(ctx, l.network(l.Keep))
 }
 
 // wirePatience is how long networkd may take to configure the zone's bridge.
@@ -83,14 +78,9 @@ func (l *Lab) wired(ctx context.Context) error {
 	if l.zoned {
 		ctx, cancel := context.WithTimeout(ctx, wirePatience)
 		defer cancel()
-		if err := l.net.WaitZone(ctx, zone(l.Keep)); err != nil {
+		if err := l.net.WaitZone(ctx, l.zone(l.Keep)); err != nil {
 			return err
 		}
 	}
-	if l.mirror == nil || l.served {
-		return nil
-	}
-	_, err := l.mirror.Listen(ctx, HostAddress+":"+mirrorPort, "")
-	l.served = err == nil
-	return err
+	return l.serve(ctx)
 }

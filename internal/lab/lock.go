@@ -1,4 +1,4 @@
-package prolo
+package lab
 
 import (
 	"context"
@@ -79,4 +79,4 @@ func (l *Lab) unlock(file *os.File) error {
 	return errors.Join(err, unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 }
 
-func (f *Flags) lockFile() string { return filepath.Join(f.State, "lock") }
+func (o *Options) lockFile() string { return filepath.Join(o.State, "lock") }

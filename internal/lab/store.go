@@ -1,0 +1,83 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/snapshot"
+)
+
+// machinesDir is where systemd keeps machines.
+const machinesDir = "/var/lib/machines"
+
+// poolSize is what a pool may grow to. The file is sparse: a lab of one machine
+// takes less than 1 GiB of it.
+const poolSize = 16 << 30
+
+// StoreDir is where the machines' trees are, or will be.
+func (o *Options) StoreDir() string {
+	switch {
+	case o.Store != "":
+		return o.Store
+	case isBtrfs(machinesDir):
+		return machinesDir
+	}
+	return o.poolDir()
+}
+
+func (l *Lab) openStore(ctx context.Context) (err error) {
+	dir := l.StoreDir()
+	if dir == l.poolDir() {
+		l.say("storage:  a btrfs pool in %s, since %s is none; -store DIR chooses another", l.poolFile(), machinesDir)
+		err = l.openPool(ctx)
+	} else {
+		l.say("storage:  %s; -store DIR chooses another", dir)
+	}
+	if err != nil {
+		return err
+	}
+	options := snapshot.Options{Logger: l.Logger}
+	if l.Driver != "" {
+		options.Driver = drivers[l.Driver]()
+	}
+	l.store, err = snapshot.Open(ctx, dir, options)
+	if err != nil {
+		return err
+	}
+	l.onClose(func(context.Context) error { return l.store.Close() })
+	if l.store.Driver().Name() != "btrfs" {
+		l.say("          by %s: %s", l.store.Driver().Name(), l.store.Reason())
+	}
+	return nil
+}
+
+func (o *Options) poolFile() string { return filepath.Join(o.State, "pool.btrfs") }
+func (o *Options) poolDir() string  { return filepath.Join(o.State, "machines") }
+
+func (l *Lab) openPool(ctx context.Context) error {
+	pool, err := snapshot.OpenPool(ctx, l.poolFile(), l.poolDir())
+	if errors.Is(err, snapshot.ErrNotFound) {
+		pool, err = snapshot.CreatePool(ctx, l.poolFile(), poolSize, l.poolDir())
+	}
+	if err != nil {
+		return err
+	}
+	l.onClose(func(context.Context) error {
+		if l.Keep {
+			return nil
+		}
+		return pool.Close()
+	})
+	return nil
+}
+
+func isBtrfs(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && st.Type == unix.BTRFS_SUPER_MAGIC
+}
+
+// Instant reports whether snapshots cost nothing to speak of.
+func (l *Lab) Instant() bool { return l.store.Driver().Capabilities().Instant }

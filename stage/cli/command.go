@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/prologin/rig/stage"
+)
+
+// Command is one call of a [Program].
+type Command struct {
+	Flags
+
+	// Out is for what was asked for, Messages for everything else.
+	Out, Messages *os.File
+
+	program *Program
+	plan    stage.Plan
+	given   []string
+	output  *output
+	diffs   map[string][]stage.FileChange
+}
+
+// Say prints a message unless -q was given.
+func (c *Command) Say(format string, args ...any) {
+	if !c.Quiet {
+		c.closeView()
+		fmt.Fprintf(c.Messages, format+"\n", args...)
+	}
+}
+
+// Options returns options for [stage.Open] with what the flags decide: where events
+// go, what happens on failure, and the lines that tell how to go on.
+func (c *Command) Options(o stage.Options) stage.Options {
+	o.Events = c.event
+	o.OnFailure = policies[c.OnFailure]
+	if shell := o.Shell; shell != nil {
+		o.Shell = func(ctx context.Context, machine string) error {
+			c.closeView()
+			return shell(ctx, machine)
+		}
+	}
+	o.Hint = c.hint
+	return o
+}
+
+// KeepFailed reports whether a machine whose stage failed is to be left running.
+func (c *Command) KeepFailed() bool { return policies[c.OnFailure] == stage.PolicyKeep }
+
+func (c *Command) hint(machine, stageName string) (resume, shell string) {
+	resume = strings.Join(append([]string{c.program.Name}, c.given...), " ")
+	shell = resume
+	if stageName != "" {
+		if machine != c.program.Machine {
+			stageName = machine + "/" + stageName
+		}
+		shell += " -until " + stageName
+	}
+	return resume, shell + " -shell"
+}
+
+func (c *Command) writePlan(w io.Writer) error {
+	if c.program.Manual != nil {
+		if err := c.program.Manual(w); err != nil {
+			return err
+		}
+	}
+	return c.plan.WriteManual(w)
+}
+
+// Do does with the lab what the flags ask for: a run, or something else.
+func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
+	switch {
+	case c.Rollback != "":
+		result, err := lab.Rollback(ctx, c.Rollback)
+		if err == nil {
+			c.Say("rolled back: %s", orNone(result.Restored))
+		}
+		return err
+	case c.Restore != "":
+		return lab.RestoreCheckpoint(ctx, c.Restore)
+	case c.Explain != "":
+		return c.explain(ctx, lab)
+	case c.Diff != "":
+		return c.diff(ctx, lab)
+	}
+	if err := c.run(ctx, lab); err != nil || c.Checkpoint == "" {
+		return err
+	}
+	point, err := lab.Checkpoint(ctx, c.Checkpoint)
+	if err == nil {
+		c.Say("checkpoint %s: %d machines; -restore %s goes back to it", point.Name, len(point.Trees), point.Name)
+	}
+	return err
+}
+
+func (c *Command) run(ctx context.Context, lab *stage.Lab) error {
+	result, err := lab.Run(ctx, c.Steering())
+	if c.Report != "" && result != nil {
+		c.collectDiffs(ctx, lab, result.Ran)
+	}
+	if err != nil {
+		return err
+	}
+	c.closeView()
+	c.Say("%s is as it should be: %d stages run, %d as they were", c.subject(), len(result.Ran), len(result.Cached))
+	return nil
+}
+
+func (c *Command) subject() string {
+	if c.program.Machine != "" {
+		return c.program.Machine
+	}
+	return c.plan.Name
+}
+
+func (c *Command) explain(ctx context.Context, lab *stage.Lab) error {
+	changes, err := lab.Explain(ctx, c.Explain)
+	if err != nil {
+		return err
+	}
+	if len(changes) == 0 {
+		fmt.Fprintf(c.Out, "%s: nothing changed since it was last completed\n", c.Explain)
+	}
+	for _, change := range changes {
+		fmt.Fprintln(c.Out, change)
+	}
+	return nil
+}
+
+func (c *Command) diff(ctx context.Context, lab *stage.Lab) error {
+	changes, err := lab.Diff(ctx, c.Diff)
+	for _, change := range changes {
+		fmt.Fprintf(c.Out, "%-8s  %s\n", change.Kind, change.Path)
+	}
+	return err
+}
+
+// collectDiffs finds out for the report what stages changed. One that cannot be
+// compared is left out.
+func (c *Command) collectDiffs(ctx context.Context, lab *stage.Lab, stages []string) {
+	c.diffs = map[string][]stage.FileChange{}
+	for _, name := range stages {
+		changes, err := lab.Diff(ctx, name)
+		if err == nil {
+			c.diffs[name] = changes
+		} else if !errors.Is(err, stage.ErrNotFound) {
+			fmt.Fprintf(c.Messages, "report: what %s changed: %v\n", name, err)
+		}
+	}
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "nothing had to be"
+	}
+	return strings.Join(names, ", ")
+}

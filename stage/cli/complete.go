@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// complete prints what the last word of a command line may become, as bash's
+// "complete -C" wants it.
+func (p *Program) complete(w io.Writer, line string) {
+	words := strings.Fields(line)
+	last, before := "", ""
+	if n := len(words); n > 1 && !strings.HasSuffix(line, " ") {
+		last, before = words[n-1], words[n-2]
+	} else if n > 0 {
+		before = words[n-1]
+	}
+	for _, candidate := range p.candidates(strings.TrimLeft(before, "-"), last) {
+		if strings.HasPrefix(candidate, last) {
+			fmt.Fprintln(w, candidate)
+		}
+	}
+}
+
+// candidates lists what may follow the flag before.
+func (p *Program) candidates(before, last string) []string {
+	var f Flags
+	fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
+	for _, g := range p.groups(&f) {
+		g.register(fs)
+	}
+	switch before {
+	case "from", "until", "skip", "rollback", "explain", "diff":
+		if plan, err := p.Plan(); err == nil {
+			return names(plan, p.Machine)
+		}
+	case "only":
+		plan, err := p.Plan()
+		var machines []string
+		for _, setup := range plan.Setups {
+			machines = append(machines, setup.Machine)
+		}
+		if err == nil {
+			return machines
+		}
+	case "on-failure":
+		return []string{"stop", "keep", "shell", "rollback"}
+	}
+	if last != "" && !strings.HasPrefix(last, "-") {
+		return nil
+	}
+	var flags []string
+	for _, name := range flagNames(fs) {
+		flags = append(flags, "-"+name)
+	}
+	return flags
+}

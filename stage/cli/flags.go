@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/prologin/rig/stage"
+)
+
+// Flags are the flags that every program has.
+type Flags struct {
+	// Plan prints what a person would type, and does nothing.
+	Plan bool
+
+	// From, Until, Only and Skip are those of [stage.Steering].
+	From, Until string
+	Only, Skip  List
+
+	// Rollback only makes the trees those of the moment after a stage.
+	Rollback string
+
+	// Checkpoint and Restore keep all machines under a name, and go back to it.
+	Checkpoint, Restore string
+
+	// Explain and Diff say why a stage runs again, and which files it changed.
+	Explain, Diff string
+
+	// Keep leaves the machines running at the end, Shell opens a shell before it.
+	Keep, Shell bool
+
+	// OnFailure is "stop", "keep", "shell" or "rollback"; empty means "stop".
+	OnFailure string
+
+	// Report, JUnit, JSON and Trace are files to write, "-" being standard output.
+	Report, JUnit, JSON, Trace string
+
+	// Verbose shows what the steps print, Quiet failures only.
+	Verbose, Quiet bool
+}
+
+// List is a flag of several values, separated by commas or given again.
+type List []string
+
+// String returns the values as they may be given.
+func (l *List) String() string { return strings.Join(*l, ",") }
+
+// Set adds values.
+func (l *List) Set(s string) error {
+	for value := range strings.SplitSeq(s, ",") {
+		if value == "" {
+			return errors.New("an empty name")
+		}
+		*l = append(*l, value)
+	}
+	return nil
+}
+
+var policies = map[string]stage.Policy{
+	"": stage.PolicyStop, "stop": stage.PolicyStop, "keep": stage.PolicyKeep, "shell": stage.PolicyShell, "rollback": stage.PolicyRollback,
+}
+
+// group is a part of the flags under a title of its own in the usage text.
+type group struct {
+	title    string
+	register func(*flag.FlagSet)
+}
+
+// groups lists the flags as the usage text does.
+func (f *Flags) groups() []group {
+	return []group{
+		{"What to run. A stage is named STAGE, or MACHINE/STAGE where several machines have one of that name.", f.registerSteering},
+		{"What becomes of the machines", f.registerEnd},
+		{"What to see", f.registerOutput},
+	}
+}
+
+func (f *Flags) registerSteering(fs *flag.FlagSet) {
+	fs.BoolVar(&f.Plan, "plan", false, "print what a person would type to do the same, and do nothing; needs no root")
+	fs.StringVar(&f.From, "from", "", "go back to just before this `stage` and run it and all after it again")
+	fs.StringVar(&f.Until, "until", "", "stop after this `stage`")
+	fs.Var(&f.Only, "only", "run the stages of these `machines`, and those that they need")
+	fs.Var(&f.Skip, "skip", "leave these `stages` out")
+	fs.StringVar(&f.Rollback, "rollback", "", "make all trees those of the moment after this `stage`, and run nothing")
+	fs.StringVar(&f.Checkpoint, "checkpoint", "", "afterwards keep the state of all machines at one moment under this `name`")
+	fs.StringVar(&f.Restore, "restore", "", "make all machines those of the checkpoint of this `name`, and run nothing")
+	fs.StringVar(&f.Explain, "explain", "", "say what changed in this `stage` since it was last completed, and run nothing")
+	fs.StringVar(&f.Diff, "diff", "", "list the files that this `stage` changed, and run nothing")
+}
+
+func (f *Flags) registerEnd(fs *flag.FlagSet) {
+	fs.BoolVar(&f.Keep, "keep", false, "leave the machines and their network running at the end")
+	fs.BoolVar(&f.Shell, "shell", false, "open a shell in the machine at the end; press ^] three times to leave it")
+	fs.StringVar(&f.OnFailure, "on-failure", "stop", "where a stage fails, `do` this with its machine: stop, keep, shell or rollback")
+}
+
+func (f *Flags) registerOutput(fs *flag.FlagSet) {
+	fs.StringVar(&f.Report, "report", "", "write the run as one HTML page to `file`")
+	fs.StringVar(&f.JUnit, "junit", "", "write the run as JUnit XML to `file`")
+	fs.StringVar(&f.JSON, "json", "", "write each event as a line of JSON to `file`, as it comes")
+	fs.StringVar(&f.Trace, "trace", "", "write the run as a trace for Perfetto to `file`")
+	fs.BoolVar(&f.Verbose, "v", false, "show what the steps print and each change to the host")
+	fs.BoolVar(&f.Quiet, "q", false, "show failures only")
+}
+
+// validate reports everything that is wrong whatever the plan.
+func (f *Flags) validate() error {
+	var errs []error
+	errs = append(errs, OneOf("on-failure", f.OnFailure, "stop", "keep", "shell", "rollback"))
+	if f.Verbose && f.Quiet {
+		errs = append(errs, errors.New("-v and -q exclude each other"))
+	}
+	if acts := f.acts(); len(acts) > 1 {
+		errs = append(errs, fmt.Errorf("%s exclude each other", strings.Join(acts, " and ")))
+	}
+	return errors.Join(errs...)
+}
+
+// acts lists the flags given that ask for something else than a run.
+func (f *Flags) acts() (names []string) {
+	for _, act := range []struct{ name, value string }{
+		{"-rollback", f.Rollback}, {"-restore", f.Restore}, {"-explain", f.Explain}, {"-diff", f.Diff},
+	} {
+		if act.value != "" {
+			names = append(names, act.name)
+		}
+	}
+	return names
+}
+
+// stages are the flags that name a stage each.
+func (f *Flags) stages() []*string {
+	names := []*string{&f.From, &f.Until, &f.Rollback, &f.Explain, &f.Diff}
+	for i := range f.Skip {
+		names = append(names, &f.Skip[i])
+	}
+	return names
+}
+
+// qualify gives stages that machine has their whole names, so that they need not be
+// unique in the plan.
+func (f *Flags) qualify(plan stage.Plan, machine string) {
+	for _, setup := range plan.Setups {
+		if setup.Machine != machine {
+			continue
+		}
+		for _, name := range f.stages() {
+			if slices.ContainsFunc(setup.Stages, func(s stage.Stage) bool { return s.Name == *name }) {
+				*name = machine + "/" + *name
+			}
+		}
+	}
+}
+
+// check reports names that the plan does not have.
+func (f *Flags) check(plan stage.Plan, machine string) error {
+	lab, err := stage.Open(plan, stage.Options{StateDir: "/nonexistent"})
+	if err != nil {
+		return err
+	}
+	err = lab.Check(f.Steering())
+	for _, name := range []string{f.Rollback, f.Explain, f.Diff} {
+		if err == nil && name != "" {
+			err = lab.Check(stage.Steering{Until: name})
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; the stages are %s", err, strings.Join(names(plan, machine), ", "))
+}
+
+// names lists the stages of a plan as they may be given.
+func names(plan stage.Plan, machine string) (list []string) {
+	for _, setup := range plan.Setups {
+		for _, s := range setup.Stages {
+			if setup.Machine == machine || len(plan.Setups) == 1 {
+				list = append(list, s.Name)
+			} else {
+				list = append(list, setup.Machine+"/"+s.Name)
+			}
+		}
+	}
+	return list
+}
+
+// Steering is what the flags ask a run for.
+func (f *Flags) Steering() stage.Steering {
+	return stage.Steering{From: f.From, Until: f.Until, Only: f.Only, Skip: f.Skip}
+}

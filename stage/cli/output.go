@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/report"
+	"github.com/prologin/rig/stage/view"
+)
+
+// output is where the events of a command go.
+type output struct {
+	view     *view.View
+	recorder report.Recorder
+	lines    func(stage.Event)
+	files    []*os.File
+	failed   error // of the JSON lines
+}
+
+// openOutput opens the files that are written meanwhile, before anything is done.
+func (c *Command) openOutput() error {
+	o := &output{}
+	if c.JSON != "" {
+		w, err := o.create(c.JSON, c.Out)
+		if err != nil {
+			return Usage(err)
+		}
+		o.lines = report.Lines(w, func(err error) { o.failed = err })
+	}
+	c.output = o
+	return nil
+}
+
+func (o *output) create(name string, out *os.File) (*os.File, error) {
+	if name == "-" {
+		return out, nil
+	}
+	file, err := os.Create(name)
+	if err == nil {
+		o.files = append(o.files, file)
+	}
+	return file, err
+}
+
+// event takes one event of the run.
+func (c *Command) event(e stage.Event) {
+	o := c.output
+	if o.view == nil && !c.Quiet {
+		o.view = view.New(c.Messages, view.Options{Verbose: c.Verbose})
+	}
+	if o.view != nil {
+		o.view.Event(e)
+	}
+	if o.lines != nil {
+		o.lines(e)
+	}
+	o.recorder.Event(e)
+}
+
+// closeView ends the live picture, so that other things can be printed.
+func (c *Command) closeView() {
+	if c.output.view != nil {
+		c.output.view.Close()
+		c.output.view = nil
+	}
+}
+
+// closeOutput writes the reports.
+func (c *Command) closeOutput() error {
+	c.closeView()
+	o := c.output
+	errs := []error{o.failed}
+	for _, r := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{c.Report, func(w io.Writer) error { return o.recorder.HTML(w, report.Page{Plan: c.plan, Diffs: c.diffs}) }},
+		{c.JUnit, o.recorder.JUnit},
+		{c.Trace, o.recorder.Trace},
+	} {
+		if r.name == "" {
+			continue
+		}
+		file, err := o.create(r.name, c.Out)
+		if err == nil {
+			err = r.write(file)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("report: %w", err))
+		} else if r.name != "-" && !c.Quiet {
+			fmt.Fprintf(c.Messages, "report: %s\n", r.name)
+		}
+	}
+	for _, f := range o.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/nearest"
+)
+
+// Program is a command line program around a lab.
+type Program struct {
+	// Name is what it is called.
+	Name string
+
+	// Text is what -h says before it lists the flags.
+	Text string
+
+	// Machine is the one that the program is about: its stages can be named without
+	// it, and it is the one for a shell. Empty is none.
+	Machine string
+
+	// Title heads the flags that Flags registers, which are the program's own.
+	Title string
+	Flags func(*flag.FlagSet)
+
+	// Check reports what is wrong with the program's own flags. It may be nil.
+	Check func() error
+
+	// Plan returns the plan. It looks at nothing on the host. It is called after Check.
+	Plan func() (stage.Plan, error)
+
+	// Manual writes what comes before the plan's own manual. It may be nil.
+	Manual func(io.Writer) error
+
+	// Run does what the command line asks for, by means of [Command.Do].
+	Run func(context.Context, *Command) error
+}
+
+// Main runs the program with the arguments, environment and terminal of the process,
+// and returns its exit status. A second Ctrl-C ends the process at once.
+func Main(p Program) int {
+	if line, ok := os.LookupEnv("COMP_LINE"); ok {
+		p.complete(os.Stdout, line)
+		return Done
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	return p.Exec(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// Exec runs the program with the given arguments and returns its exit status. What
+// is asked for goes to out, all else to messages. The end of ctx is Ctrl-C.
+func (p Program) Exec(ctx context.Context, args []string, out, messages *os.File) int {
+	err := p.exec(ctx, args, out, messages)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return Done
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintf(messages, "%s: interrupted; run it again to go on\n", p.Name)
+		return Interrupted
+	case err != nil:
+		fmt.Fprintf(messages, "%s: %v\n", p.Name, err)
+	}
+	return Status(err)
+}
+
+func (p *Program) exec(ctx context.Context, args []string, out, messages *os.File) (err error) {
+	c := &Command{program: p, Out: out, Messages: messages}
+	fs, err := p.parse(&c.Flags, args, messages)
+	if err != nil {
+		return err
+	}
+	c.given = given(fs)
+	if p.Check != nil {
+		if err := p.Check(); err != nil {
+			return p.usageError(err)
+		}
+	}
+	if c.plan, err = p.Plan(); err != nil {
+		return p.usageError(err)
+	}
+	c.qualify(c.plan, p.Machine)
+	if err := c.check(c.plan, p.Machine); err != nil {
+		return p.usageError(err)
+	}
+	if c.Flags.Plan {
+		return c.writePlan(out)
+	}
+	if err := c.openOutput(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.closeOutput()) }()
+	return p.Run(ctx, c)
+}
+
+// parse reads the command line. The error is [flag.ErrHelp] after -h.
+func (p *Program) parse(f *Flags, args []string, messages io.Writer) (*flag.FlagSet, error) {
+	fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	groups := p.groups(f)
+	for _, g := range groups {
+		g.register(fs)
+	}
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		p.usage(messages, groups)
+		return nil, err
+	}
+	if name, ok := strings.CutPrefix(text(err), "flag provided but not defined: -"); ok {
+		err = fmt.Errorf("flag provided but not defined: -%s%s", name, nearest.Hint(name, flagNames(fs)))
+	}
+	if err == nil && fs.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if err == nil {
+		err = f.validate()
+	}
+	if err != nil {
+		return nil, p.usageError(err)
+	}
+	return fs, nil
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func (p *Program) usageError(err error) error {
+	return Usage(fmt.Errorf("%w; see %s -h", err, p.Name))
+}
+
+func (p *Program) groups(f *Flags) []group {
+	groups := f.groups()
+	if p.Flags != nil {
+		groups = append(groups, group{p.Title, p.Flags})
+	}
+	return groups
+}
+
+func (p *Program) usage(w io.Writer, groups []group) {
+	fmt.Fprintf(w, "usage: %s [flags]\n\n%s\n", p.Name, p.Text)
+	for _, g := range groups {
+		fmt.Fprintf(w, "\n%s:\n", strings.TrimSuffix(g.title, "."))
+		fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
+		fs.SetOutput(w)
+		g.register(fs)
+		fs.PrintDefaults()
+	}
+	io.WriteString(w, exitText)
+}
+
+const exitText = `
+Ctrl-C ends it in good order, so that the next run goes on from there; a second one
+ends it at once. Exit status: 0 done, 1 a step or check failed, 2 wrong usage,
+3 this host cannot do it, 130 interrupted.
+`
+
+func flagNames(fs *flag.FlagSet) (names []string) {
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
+// given lists the flags of a command line that do not say what to run, for the lines
+// that tell how to go on.
+func given(fs *flag.FlagSet) (args []string) {
+	steering := flag.NewFlagSet("", flag.ContinueOnError)
+	new(Flags).registerSteering(steering)
+	fs.Visit(func(f *flag.Flag) {
+		if steering.Lookup(f.Name) != nil || f.Name == "shell" {
+			return
+		}
+		if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() && f.Value.String() == "true" {
+			args = append(args, "-"+f.Name)
+			return
+		}
+		args = append(args, "-"+f.Name+"="+quote(f.Value.String()))
+	})
+	return args
+}
+
+// quote makes a word of a value for a shell.
+func quote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@=+") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
