@@ -1,0 +1,7 @@
+"""The network of web: its address comes from gw."""
+
+from installer import copy
+
+
+def install():
+    copy("etc/systemd/network/10-web.network")

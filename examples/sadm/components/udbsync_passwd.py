@@ -1,0 +1,7 @@
+"""The accounts of udb on this machine."""
+
+from installer import service
+
+
+def install():
+    service("udbsync_passwd", "Accounts of udb on this machine", user="root")
