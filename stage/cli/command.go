@@ -22,7 +22,7 @@ type Command struct {
 	plan    stage.Plan
 	given   []string
 	output  *output
-	diffs   map[string][]stage.FileChange
+	diffs   map[string]*stage.Difference
 }
 
 // Say prints a message unless -q was given.
@@ -134,16 +134,22 @@ func (c *Command) explain(ctx context.Context, lab *stage.Lab) error {
 
 func (c *Command) diff(ctx context.Context, lab *stage.Lab) error {
 	changes, err := lab.Diff(ctx, c.Diff)
-	for _, change := range changes {
+	if err != nil {
+		return err
+	}
+	if summary := changes.Summary(); summary != "" {
+		fmt.Fprintln(c.Out, summary)
+	}
+	for _, change := range changes.Files {
 		fmt.Fprintf(c.Out, "%-8s  %s\n", change.Kind, change.Path)
 	}
-	return err
+	return nil
 }
 
 // collectDiffs finds out for the report what stages changed. One that cannot be
 // compared is left out.
 func (c *Command) collectDiffs(ctx context.Context, lab *stage.Lab, stages []string) {
-	c.diffs = map[string][]stage.FileChange{}
+	c.diffs = map[string]*stage.Difference{}
 	for _, name := range stages {
 		changes, err := lab.Diff(ctx, name)
 		if err == nil {
