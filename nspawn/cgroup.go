@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -74,8 +75,7 @@ func (g cgroup) kill() error {
 }
 
 // await blocks until a field of cgroup.events has the value wanted, or the
-// control group is gone. The kernel tells changes by POLLPRI; the bound is there
-// to notice the end of the context.
+// control group is gone, or the context has ended.
 func (g cgroup) await(ctx context.Context, name string, want bool) error {
 	events, err := os.Open(filepath.Join(string(g), "cgroup.events"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,6 +85,14 @@ func (g cgroup) await(ctx context.Context, name string, want bool) error {
 		return err
 	}
 	defer events.Close()
+	r, w, err := os.Pipe() // closing it wakes the poll
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	end := sync.OnceFunc(func() { w.Close() })
+	defer end()
+	defer context.AfterFunc(ctx, end)()
 	buf := make([]byte, 256)
 	for {
 		n, err := unix.Pread(int(events.Fd()), buf, 0)
@@ -94,11 +102,11 @@ func (g cgroup) await(ctx context.Context, name string, want bool) error {
 		if strings.Contains(string(buf[:n]), name+" 1") == want {
 			return nil
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		poll := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}
-		if _, err := unix.Poll(poll, 100); err != nil && err != unix.EINTR {
+		poll := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}, {Fd: int32(r.Fd())}}
+		if _, err := unix.Poll(poll, -1); err != nil && err != unix.EINTR {
 			return err
 		}
 	}

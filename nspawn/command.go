@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -62,9 +63,10 @@ type Cmd struct {
 	machine *Machine
 	inner   *exec.Cmd
 	cgroup  cgroup
-	tail    *tail      // of standard error, where Output kept it
-	theirs  []*os.File // the command's ends of pipes, closed once it has them
-	ours    []*os.File // this program's ends, closed by Wait
+	killed  atomic.Bool // whether the tree was
+	tail    *tail       // of standard error, where Output kept it
+	theirs  []*os.File  // the command's ends of pipes, closed once it has them
+	ours    []*os.File  // this program's ends, closed by Wait
 
 	asUnit bool     // asked for by CommandUnit
 	unit   *unitRun // if it runs as a unit
@@ -75,7 +77,7 @@ type Cmd struct {
 
 // Command returns a Cmd that runs a program in the machine. When the context
 // ends before the command, the command is killed with all its descendants, and
-// Wait returns the context's error.
+// Wait returns the context's error when all of them are gone.
 func (m *Machine) Command(ctx context.Context, name string, args ...string) *Cmd {
 	return &Cmd{
 		Path: name, Args: append([]string{name}, args...), ctx: ctx, machine: m,
@@ -290,6 +292,7 @@ func (c *Cmd) connect(place int) error {
 }
 
 func (c *Cmd) killTree() error {
+	c.killed.Store(true)
 	err := c.cgroup.kill()
 	if errors.Is(err, os.ErrNotExist) {
 		return os.ErrProcessDone
@@ -309,6 +312,13 @@ func (c *Cmd) Wait() error {
 		return c.fail(c.result)
 	}
 	c.ProcessState = c.inner.ProcessState
+	if c.killed.Load() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
+		defer cancel()
+		if err := c.cgroup.await(ctx, "populated", false); err != nil {
+			return c.fail(fmt.Errorf("processes survive: %w", err))
+		}
+	}
 	c.machine.calls.close(c.cgroup)
 	var failed *exec.ExitError
 	if !errors.As(c.result, &failed) {

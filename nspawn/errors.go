@@ -43,6 +43,8 @@ type Error struct {
 	Machine string   // the machine's name, empty if none was concerned
 	Err     error    // the cause; wraps one of this package's sentinels, an errno, or a context's error
 	Console []string // the last lines of the machine's console, if they may help
+	Startup *Startup // what a start-up that took too long was busy with
+	Journal []string // the last lines of the journal about the unit concerned
 	Hint    string   // what to do next, empty if there is nothing to say
 }
 
@@ -57,6 +59,12 @@ func (e *Error) Error() string {
 	fmt.Fprintf(&b, ": %v", e.Err)
 	if e.Hint != "" {
 		fmt.Fprintf(&b, " (%s)", e.Hint)
+	}
+	if e.Startup != nil {
+		b.WriteString("\n" + e.Startup.String())
+	}
+	if len(e.Journal) > 0 {
+		b.WriteString("\nlast lines of its journal:\n\t" + strings.Join(e.Journal, "\n\t"))
 	}
 	if len(e.Console) > 0 {
 		b.WriteString("\nlast lines of its console:\n\t")

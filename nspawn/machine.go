@@ -3,10 +3,9 @@ package nspawn
 import (
 	"context"
 	"errors"
-	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,6 +41,7 @@ type boot struct {
 	release func()            // ends what follows the machine otherwise
 
 	known, ready, over chan struct{} // closed as they come true
+	next               chan struct{} // closed when the boot after this is there
 }
 
 // ExitStatus says how a machine ended.
@@ -82,57 +82,16 @@ func (m *Machine) Leader() int {
 	return m.boot.leader.pid
 }
 
-// WaitReady blocks until the machine says that its start-up is complete: its
-// service manager has reached the default target. A machine that runs a Command
-// instead is ready when that runs. If the context ends first the error wraps
-// the context's; if the machine ends, it matches ErrNotRunning.
-func (m *Machine) WaitReady(ctx context.Context) error {
-	for {
-		b := m.currentBoot()
-		if b == nil {
-			return m.fail("wait for", ErrNotRunning)
-		}
-		select {
-		case <-b.ready:
-			return nil
-		case <-b.over: // it reboots, or ends
-			if err := m.waitNextBoot(ctx, b); err != nil {
-				return m.fail("wait for", err)
-			}
-		case <-ctx.Done():
-			return m.notReady(context.Cause(ctx))
-		case <-m.unwatched:
-			return m.fail("wait for", m.endError())
-		}
+// LeaderPidfd returns a descriptor of the machine's first process, which pidfd
+// system calls take: it stands for this process and no later one. The caller
+// closes it. The error matches ErrNotRunning when the machine has ended.
+func (m *Machine) LeaderPidfd() (*os.File, error) {
+	l, err := m.leaderNow()
+	if err != nil {
+		return nil, m.fail("refer to", err)
 	}
-}
-
-// notReady is the error for a start-up that took too long.
-func (m *Machine) notReady(cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	return &Error{
-		Op: "wait for", Machine: m.Name(), Err: fmt.Errorf("its start-up is not complete: %w", cause),
-		Console: m.Console(consoleLines), Hint: m.startupReport(ctx),
-	}
-}
-
-// waitNextBoot blocks until the boot after b, or the end.
-func (m *Machine) waitNextBoot(ctx context.Context, b *boot) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if next := m.currentBoot(); next != b {
-			return nil
-		}
-		select {
-		case <-m.unwatched:
-			return m.endError()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
+	file, err := l.fd.duplicate()
+	return file, m.fail("refer to", err)
 }
 
 // endError is why a machine that is no longer watched cannot be waited for.
@@ -224,7 +183,9 @@ func (m *Machine) saveRecord(change func(*record)) error {
 }
 
 func newBoot() *boot {
-	return &boot{known: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{})}
+	return &boot{
+		known: make(chan struct{}), ready: make(chan struct{}), over: make(chan struct{}), next: make(chan struct{}),
+	}
 }
 
 // close lets go of a boot that is over or no longer watched.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -14,21 +15,69 @@ const busSocket = "/run/dbus/system_bus_socket"
 
 // bus connects to the machine's system bus, waiting until that is there.
 func (m *Machine) bus(ctx context.Context) (*bus, error) {
-	// The socket appears some time before readiness, which no event tells.
-	for delay := time.Millisecond; ; delay = min(2*delay, 100*time.Millisecond) {
+	b, err := m.dialBus(ctx)
+	if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ECONNREFUSED) {
+		return b, err
+	}
+	w, err := newWatch()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	for {
+		if err := m.watchBus(w); err != nil {
+			return nil, err
+		}
+		// Looked at before the socket is: what is ready has its bus by then.
+		current := m.currentBoot()
+		ready := current != nil && isClosed(current.ready)
 		b, err := m.dialBus(ctx)
-		if err == nil || !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ECONNREFUSED) {
+		switch {
+		case errors.Is(err, unix.ECONNREFUSED): // bound, but listened on only in a moment, which no event tells
+			err = m.pause(ctx, time.Millisecond)
+		case !errors.Is(err, unix.ENOENT):
 			return b, err
-		}
-		if b := m.currentBoot(); b != nil && isClosed(b.ready) {
+		case ready:
 			return nil, fmt.Errorf("the machine has no system bus; is dbus installed in it? %w", err)
+		default:
+			err = awaitBus(ctx, w, current)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("the machine's system bus is not up: %w", context.Cause(ctx))
-		case <-time.After(delay):
+		if err != nil {
+			return nil, fmt.Errorf("the machine's system bus is not up: %w", err)
 		}
 	}
+}
+
+// watchBus looks at the directories in which the socket appears.
+func (m *Machine) watchBus(w *watch) error {
+	l, err := m.leaderNow()
+	if err != nil {
+		return err
+	}
+	return onOwnThread(func() error {
+		if err := l.joinFiles(); err != nil {
+			return err
+		}
+		return errors.Join(w.add("/run"), w.add(filepath.Dir(busSocket)))
+	})
+}
+
+// awaitBus blocks until something has appeared, or the machine is ready or over.
+func awaitBus(ctx context.Context, w *watch, b *boot) error {
+	either, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		select {
+		case <-b.ready:
+		case <-b.over:
+		case <-either.Done():
+		}
+	}()
+	if err := w.await(either); err != nil && either.Err() == nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 func (m *Machine) dialBus(ctx context.Context) (*bus, error) {

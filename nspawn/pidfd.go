@@ -66,6 +66,19 @@ func (p *pidfd) control(f func(fd int) error) error {
 	return failed
 }
 
+// duplicate makes a descriptor of its own.
+func (p *pidfd) duplicate() (file *os.File, err error) {
+	err = p.control(func(fd int) error {
+		other, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		file = os.NewFile(uintptr(other), p.file.Name())
+		return err
+	})
+	if errors.Is(err, os.ErrClosed) {
+		err = ErrNotRunning
+	}
+	return file, err
+}
+
 // signal sends a signal; that the process has ended already is ErrNotRunning.
 func (p *pidfd) signal(signal unix.Signal) error {
 	err := p.control(func(fd int) error { return unix.PidfdSendSignal(fd, signal, nil, 0) })

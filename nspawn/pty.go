@@ -3,9 +3,7 @@ package nspawn
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,22 +48,6 @@ func (p *pty) resize(from int) {
 	if size, err := unix.IoctlGetWinsize(from, unix.TIOCGWINSZ); err == nil {
 		if conn, err := p.master.SyscallConn(); err == nil {
 			_ = conn.Control(func(fd uintptr) { _ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
-		}
-	}
-}
-
-// show copies what is written to the terminal, until nothing more comes from a
-// command that has ended. Before, that no process holds the other end may be
-// passing: login(1) hangs up its terminal and opens it again, and no event tells.
-func (p *pty) show(out io.Writer, ended <-chan struct{}) {
-	for {
-		_, err := io.Copy(out, p.master)
-		if !errors.Is(err, unix.EIO) || isClosed(ended) {
-			return
-		}
-		select {
-		case <-ended:
-		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

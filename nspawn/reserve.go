@@ -132,16 +132,26 @@ func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, err
 }
 
 // adopt makes a Machine of one that another program started, waiting while that
-// is still at it.
-func (h *Host) adopt(ctx context.Context, name string) (m *Machine, err error) {
-	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
+// is still at it: each step changes the record.
+func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
+	m, err := h.adoptNow(ctx, name)
+	if !errors.Is(err, errStarting) {
+		return m, err
+	}
+	w, err := newWatch()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	for {
+		if err := w.add(filepath.Join(h.dir, name)); err != nil {
+			return nil, err
+		}
 		if m, err = h.adoptNow(ctx, name); !errors.Is(err, errStarting) {
 			return m, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(err, context.Cause(ctx))
-		case <-time.After(delay):
+		if waitErr := w.await(ctx); waitErr != nil {
+			return nil, errors.Join(err, waitErr)
 		}
 	}
 }

@@ -112,18 +112,19 @@ func (m *Machine) account(user string) (*account, error) {
 
 // converse copies both ways until one end is over.
 func converse(cmd *Cmd, pair *pty, local *localTerminal, out io.Writer, cancel func()) error {
-	pair.slave.Close() // the shell has its own; output ends with the last holder
 	left := make(chan error, 1)
 	go func() { left <- local.copyTo(pair.master) }()
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		pair.show(out, cmd.reaped)
+		_, _ = io.Copy(out, pair.master) // ends when nobody holds the other end
 	}()
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	defer func() {
-		// What a job in the background writes later is not waited for.
+		// Held until now: login(1) hangs up its terminal and opens it again. What
+		// a job in the background writes later is not waited for.
+		pair.slave.Close()
 		_ = pair.master.SetReadDeadline(time.Now().Add(outputGrace))
 		<-shown
 	}()

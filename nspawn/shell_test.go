@@ -109,6 +109,7 @@ func TestShell(t *testing.T) {
 	t.Parallel()
 	host := openHost(t, nspawn.HostOptions{})
 	m := boot(t, host, nspawn.Config{Name: "shell"})
+	shell(t, m, "echo root:secret | chpasswd")
 
 	open := func(t *testing.T, ctx context.Context, options nspawn.ShellOptions) (*terminal, <-chan error) {
 		term := newTerminal(t)
@@ -159,9 +160,6 @@ func TestShell(t *testing.T) {
 			t.Errorf("Shell: %v", err)
 		}
 		term.restored()
-		for len(processes(t, "56789")) > 0 && ctx.Err() == nil {
-			time.Sleep(5 * time.Millisecond)
-		}
 		if left := processes(t, "56789"); len(left) > 0 {
 			t.Errorf("left running: %q", left)
 		}
@@ -185,6 +183,21 @@ func TestShell(t *testing.T) {
 		term.restored()
 	})
 	t.Run("login", func(t *testing.T) {
+		ctx := testContext(t)
+		term, done := open(t, ctx, nspawn.ShellOptions{Login: true})
+		term.await(ctx, "login:")
+		term.typeKeys("root\n")
+		term.await(ctx, "assword:")
+		term.typeKeys("secret\n")
+		term.await(ctx, "root@shell")
+		term.typeKeys("echo with $((20+2)) on $(tty); kill -HUP $$\n")
+		term.await(ctx, "with 22 on /dev/pts/")
+		if err := <-done; err != nil && !errors.As(err, new(*nspawn.ExitError)) {
+			t.Errorf("Shell: %v", err)
+		}
+		term.restored()
+	})
+	t.Run("login, left by the escape", func(t *testing.T) {
 		ctx := testContext(t)
 		term, done := open(t, ctx, nspawn.ShellOptions{Login: true})
 		term.await(ctx, "login:")

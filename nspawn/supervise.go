@@ -73,6 +73,7 @@ func (m *Machine) supervise(b *boot) {
 			m.finish(status)
 			return
 		}
+		close(b.next)
 		b = next
 	}
 }

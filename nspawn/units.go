@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -129,7 +130,7 @@ func (u *Unit) WaitActive(ctx context.Context) error {
 // Wait blocks until a condition on the unit's state holds or fails. It is looked
 // at now, and again with each change that systemd signals.
 func (u *Unit) Wait(ctx context.Context, until func(UnitState) (bool, error)) error {
-	return u.machine.withBus(ctx, "wait for "+u.name, func(b *bus) error {
+	return u.explain(u.machine.withBus(ctx, "wait for "+u.name, func(b *bus) error {
 		changed, err := b.subscribe(ctx, unitPath(u.name))
 		if err != nil {
 			return err
@@ -151,12 +152,23 @@ func (u *Unit) Wait(ctx context.Context, until func(UnitState) (bool, error)) er
 				return fmt.Errorf("it is %s (%s): %w", state.Active, state.Sub, context.Cause(ctx))
 			}
 		}
-	})
+	}))
+}
+
+// explain adds what the unit has written last to an error about it.
+func (u *Unit) explain(err error) error {
+	var known *Error
+	if errors.As(err, &known) && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNotRunning) {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		known.Journal = u.machine.journalTail(ctx, JournalOptions{Unit: u.name, Lines: journalLines, ThisBoot: true})
+	}
+	return err
 }
 
 // job queues a job for the unit and waits for its result.
 func (u *Unit) job(ctx context.Context, op, method string) error {
-	return u.machine.withBus(ctx, op+" "+u.name, func(b *bus) error {
+	return u.explain(u.machine.withBus(ctx, op+" "+u.name, func(b *bus) error {
 		removed, err := b.jobs(ctx)
 		if err != nil {
 			return err
@@ -171,7 +183,7 @@ func (u *Unit) job(ctx context.Context, op, method string) error {
 		}
 		state, err := u.state(ctx, b)
 		return errors.Join(fmt.Errorf("the job's result is %q; the unit is %s (%s)", result, state.Active, orDefault(state.Result, state.Load)), err)
-	})
+	}))
 }
 
 // jobs makes the ends of jobs arrive on a channel.
@@ -221,13 +233,7 @@ func (m *Machine) SystemState(ctx context.Context) (state string, err error) {
 // FailedUnits lists the machine's units that have failed.
 func (m *Machine) FailedUnits(ctx context.Context) (failed []UnitState, err error) {
 	err = m.withBus(ctx, "list the failed units", func(b *bus) error {
-		var units []struct {
-			Name, Description, Load, Active, Sub, Following string
-			Path                                            dbus.ObjectPath
-			JobID                                           uint32
-			JobType                                         string
-			JobPath                                         dbus.ObjectPath
-		}
+		var units []listedUnit
 		if err := b.manager(ctx, "ListUnitsFiltered", []string{"failed"}).Store(&units); err != nil {
 			return err
 		}
@@ -237,34 +243,4 @@ func (m *Machine) FailedUnits(ctx context.Context) (failed []UnitState, err erro
 		return nil
 	})
 	return failed, err
-}
-
-// startupReport says what a start-up that takes too long is waiting for. It has
-// two seconds to find out.
-func (m *Machine) startupReport(ctx context.Context) string {
-	var parts []string
-	failed, err := m.FailedUnits(ctx)
-	for _, u := range failed {
-		parts = append(parts, u.Name+" has failed")
-	}
-	if err == nil {
-		err = m.withBus(ctx, "list jobs", func(b *bus) error {
-			var jobs []struct {
-				ID                uint32
-				Unit, Type, State string
-				Path, UnitPath    dbus.ObjectPath
-			}
-			err := b.manager(ctx, "ListJobs").Store(&jobs)
-			for _, job := range jobs {
-				if job.State == "running" {
-					parts = append(parts, fmt.Sprintf("%s: %s is not done", job.Unit, job.Type))
-				}
-			}
-			return err
-		})
-	}
-	if err != nil {
-		parts = append(parts, "no answer from its service manager")
-	}
-	return strings.Join(parts, ", ")
 }

@@ -157,12 +157,16 @@ func testReboot(t *testing.T, s *suite) {
 	m := s.boot(t, nspawn.Config{Name: s.name("reboots")})
 	before := shell(t, m, "cat /proc/sys/kernel/random/boot_id; touch /etc/kept; readlink /proc/1/ns/pid")
 	leader := m.Leader()
-	_ = m.Command(ctx, "systemctl", "reboot").Run() // may be killed by what it asks for
-	for m.Leader() == leader {
-		if ctx.Err() != nil {
-			t.Fatal("no reboot")
-		}
-		time.Sleep(5 * time.Millisecond)
+	first, err := m.LeaderPidfd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if err := m.Reboot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.PidfdSendSignal(int(first.Fd()), 0, nil, 0); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("the first leader after a reboot: %v", err)
 	}
 	if err := m.WaitReady(ctx); err != nil {
 		t.Fatal(err)

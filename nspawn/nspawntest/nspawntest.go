@@ -40,6 +40,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"CancelKillsTree", testCancelKillsTree},
 		{"Units", testUnits},
 		{"SlowStart", testSlowStart},
+		{"Waits", testWaits},
 		{"Journal", testJournal},
 		{"Escapes", testEscapes},
 		{"FS", testFS},
