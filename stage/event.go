@@ -36,6 +36,8 @@ const (
 	StageStarted Kind = "stage-started"
 	// StageEnded ends it, with Elapsed, and Err if it failed. Log is its whole output.
 	StageEnded Kind = "stage-ended"
+	// StageWaiting says in Text which stage of another machine must be complete first.
+	StageWaiting Kind = "stage-waiting"
 	// StageBlocked says that the stage was not tried; Err names the one it needs.
 	StageBlocked Kind = "stage-blocked"
 

@@ -38,7 +38,8 @@ type Options struct {
 	// "failed-STAGE", replacing an older one.
 	KeepFailed bool
 
-	// Shell is called for the machine of a failed stage if OnFailure is PolicyShell.
+	// Shell is called for the machine of a failed stage if OnFailure is PolicyShell, for
+	// one at a time.
 	Shell func(ctx context.Context, machine string) error
 
 	// Hint returns the command lines that resume after a failure in the given stage
@@ -85,6 +86,26 @@ const (
 	PolicyRollback
 )
 
+// policies are the names that flags and files use.
+var policies = map[Policy]string{PolicyKeep: "keep", PolicyShell: "shell", PolicyStop: "stop", PolicyRollback: "rollback"}
+
+// String returns "keep", "shell", "stop" or "rollback".
+func (p Policy) String() string { return policies[p] }
+
+// MarshalText returns the name, so that [flag.TextVar] can show it.
+func (p Policy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText takes one of the names. Another is an error that matches [ErrInvalid].
+func (p *Policy) UnmarshalText(text []byte) error {
+	for policy, name := range policies {
+		if name == string(text) {
+			*p = policy
+			return nil
+		}
+	}
+	return fmt.Errorf("%w policy %q: it is keep, shell, stop or rollback", ErrInvalid, text)
+}
+
 // Lab is a plan together with the machines and volumes that it is carried out on.
 // Its methods may be called concurrently; those that change machines wait for each
 // other, also between programs.
@@ -96,6 +117,8 @@ type Lab struct {
 	log    *slog.Logger
 	hasher *hasher
 	secret *secrets
+
+	shell sync.Mutex // held while a user has a shell
 
 	mu  sync.Mutex
 	seq int

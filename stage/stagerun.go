@@ -34,6 +34,11 @@ func (m *machine) await(ctx context.Context, w *work) error {
 		other := m.find(need)
 		select {
 		case <-other.done.ch:
+		default:
+			m.emit(Event{Kind: StageWaiting, Machine: m.setup.Machine, Stage: w.Name, Text: need})
+		}
+		select {
+		case <-other.done.ch:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -185,7 +190,7 @@ func (m *machine) aftermath(ctx context.Context, w *work) error {
 	}
 	switch m.opts.OnFailure {
 	case PolicyShell:
-		errs = append(errs, m.opts.Shell(ctx, m.setup.Machine), m.kill(ctx))
+		errs = append(errs, m.openShell(ctx), m.kill(ctx))
 	case PolicyStop:
 		errs = append(errs, m.kill(ctx))
 	case PolicyRollback:
@@ -201,6 +206,16 @@ func (m *machine) aftermath(ctx context.Context, w *work) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// openShell gives the user a shell in the failed machine. There is only one terminal.
+func (m *machine) openShell(ctx context.Context) error {
+	m.shell.Lock()
+	defer m.shell.Unlock()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return m.opts.Shell(ctx, m.setup.Machine)
 }
 
 func (r *Result) ran(m *machine, w *work) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/internal/human"
@@ -27,8 +26,9 @@ type live struct {
 	lab      string
 	begin    time.Time
 	machines []*row
-	drawn    int // lines of the picture on the screen
+	drawn    []int // widths of the picture's lines on the screen
 	frame    int
+	paused   bool
 	closed   bool
 	stop     chan struct{}
 	ended    chan struct{}
@@ -36,13 +36,14 @@ type live struct {
 
 // row is one machine in the picture.
 type row struct {
-	name   string
-	stages []cell
-	doing  string
-	since  time.Time
-	output string
-	failed bool
-	busy   bool
+	name    string
+	stages  []cell
+	doing   string
+	since   time.Time
+	output  string
+	waiting string // for a stage of another machine
+	failed  bool
+	busy    bool
 }
 
 type cell struct {
@@ -80,7 +81,7 @@ func (l *live) close() {
 		return
 	}
 	l.closed = true
-	l.erase()
+	io.WriteString(l.w, l.erase())
 	l.mu.Unlock()
 	close(l.stop)
 	<-l.ended
@@ -141,6 +142,8 @@ func (l *live) note(e stage.Event) {
 		r.doing, r.output, r.busy = e.Stage+" until "+e.Text, oneLine(e.Err), true
 	case stage.Saving:
 		r.doing, r.output = e.Stage+" saving", ""
+	case stage.StageWaiting:
+		r.waiting, r.busy = e.Text, false
 	case stage.StageBlocked:
 		r.set(e.Stage, 'f')
 		r.failed, r.busy = true, false
@@ -163,34 +166,49 @@ func (r *row) set(stage string, state byte) {
 	}
 }
 
-// erase removes the picture and leaves the cursor where it began.
-func (l *live) erase() {
-	if l.drawn > 0 {
-		fmt.Fprintf(l.w, "\x1b[%dA\r\x1b[J", l.drawn)
-		l.drawn = 0
+// erase returns what removes the picture and leaves the cursor where it began. A
+// terminal that became narrower has broken the lines that no longer fit.
+func (l *live) erase() string {
+	if len(l.drawn) == 0 {
+		return ""
 	}
+	cols, _ := l.size()
+	rows := 0
+	for _, w := range l.drawn {
+		rows += max(1, (w+cols-1)/max(1, cols))
+	}
+	l.drawn = l.drawn[:0]
+	return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows)
+}
+
+// pause removes the picture until it is called with false.
+func (l *live) pause(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if on && !l.closed {
+		io.WriteString(l.w, l.erase())
+	}
+	l.paused = on
+	l.redraw("")
 }
 
 // redraw prints a line above the picture and the picture anew, in one write so that
 // it does not flicker.
 func (l *live) redraw(line string) {
-	if l.closed {
+	if l.closed || l.paused {
 		return
 	}
 	var b strings.Builder
-	w := l.w
-	l.w = &b
-	l.erase()
-	l.w = w
+	b.WriteString(l.erase())
 	if line != "" {
 		b.WriteString(line + "\n")
 	}
 	cols, rows := l.size()
 	for _, text := range l.picture(cols, rows, time.Now()) {
 		b.WriteString(text + "\n")
-		l.drawn++
+		l.drawn = append(l.drawn, shown(text))
 	}
-	io.WriteString(w, b.String())
+	io.WriteString(l.w, b.String())
 }
 
 // picture returns the lines to draw. None is wider than the terminal, and together
@@ -199,15 +217,15 @@ func (l *live) picture(cols, rows int, now time.Time) []string {
 	if len(l.machines) == 0 || cols < 10 || rows < 5 {
 		return nil
 	}
-	width := 0
+	names := 0
 	for _, r := range l.machines {
-		width = max(width, min(utf8.RuneCountInString(r.name), cols/4))
+		names = max(names, min(width(r.name), cols/4))
 	}
 	var out []string
 	for _, r := range l.machines {
-		out = append(out, l.line(r, width, cols-1, now))
+		out = append(out, l.line(r, names, cols-1, now))
 		if r.busy && r.output != "" && len(l.machines) <= rows/3 {
-			out = append(out, l.paint.dim(fit(strings.Repeat(" ", width+3)+r.output, cols-1)))
+			out = append(out, l.paint.dim(fit(strings.Repeat(" ", names+3)+r.output, cols-1)))
 		}
 	}
 	if room := rows - 4; len(out) > room+1 {
@@ -219,7 +237,7 @@ func (l *live) picture(cols, rows int, now time.Time) []string {
 }
 
 // line draws one machine: what it does, since when, and its stages as marks.
-func (l *live) line(r *row, width, cols int, now time.Time) string {
+func (l *live) line(r *row, names, cols int, now time.Time) string {
 	sign, color := " ", l.paint.dim
 	text := ""
 	switch {
@@ -232,11 +250,11 @@ func (l *live) line(r *row, width, cols int, now time.Time) string {
 	case r.done():
 		sign, color = "✓", l.paint.good
 	default:
-		text = "waiting"
+		text = strings.TrimSuffix("waiting for "+r.waiting, " for ")
 	}
-	marks := r.marks((cols - width) / 3)
-	left := color(sign) + " " + l.paint.bold(pad(r.name, width)) + " "
-	room := cols - width - 3 - utf8.RuneCountInString(marks) - 1
+	marks := r.marks((cols - names) / 3)
+	left := color(sign) + " " + l.paint.bold(pad(r.name, names)) + " "
+	room := cols - names - 3 - width(marks) - 1
 	return left + marks + " " + fit(text, room)
 }
 
@@ -266,20 +284,4 @@ func (r *row) marks(room int) string {
 		}
 	}
 	return fmt.Sprintf("%d/%d", done, len(r.stages))
-}
-
-func pad(s string, width int) string {
-	s = fit(s, width)
-	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
-}
-
-// fit cuts a text to a width in columns, counting each rune as one.
-func fit(s string, width int) string {
-	if width <= 0 {
-		return ""
-	}
-	if utf8.RuneCountInString(s) <= width {
-		return s
-	}
-	return string([]rune(s)[:width-1]) + "…"
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/internal/human"
@@ -29,6 +30,10 @@ type Options struct {
 type View struct {
 	live  *live
 	plain *plain
+
+	mu   sync.Mutex
+	held []stage.Event // while paused
+	busy bool          // somebody else has the terminal
 }
 
 // New returns a View that shows a live picture on f if that is a terminal that can
@@ -49,6 +54,42 @@ func Lines(w io.Writer, o Options) *View {
 
 // Event shows one event.
 func (v *View) Event(e stage.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case !v.busy:
+		v.show(e)
+	case e.Kind != stage.Output: // of which there may be any amount
+		v.held = append(v.held, e)
+	}
+}
+
+// Pause leaves the terminal to somebody else, such as a shell, until resume is called.
+// What happens meanwhile is shown then, except for the output of commands.
+func (v *View) Pause() (resume func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.busy = true
+	if v.live != nil {
+		v.live.pause(true)
+	}
+	return sync.OnceFunc(v.resume)
+}
+
+func (v *View) resume() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.busy = false
+	if v.live != nil {
+		v.live.pause(false)
+	}
+	for _, e := range v.held {
+		v.show(e)
+	}
+	v.held = nil
+}
+
+func (v *View) show(e stage.Event) {
 	if v.live != nil {
 		v.live.event(e)
 		return
@@ -149,6 +190,8 @@ func detail(e stage.Event, line func(string, ...any) string, p painter) string {
 		return line("step %d/%d: %s", e.Index, e.Total, e.Text)
 	case stage.Output:
 		return line("%s %s", p.dim("|"), e.Text)
+	case stage.StageWaiting:
+		return line("waiting for %s", e.Text)
 	case stage.CheckWaiting:
 		return line("waiting until %s; now: %s", e.Text, oneLine(e.Err))
 	case stage.CheckPassed:

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prologin/rig/stage"
 )
@@ -26,6 +25,7 @@ func events() []stage.Event {
 		{Kind: stage.Planned, Machine: "gw", Stage: "redmine", Text: "skipped", Why: "not ready"},
 		{Kind: stage.Planned, Machine: "web", Stage: "copy", Text: "run"},
 		{Kind: stage.Planned, Machine: "pas-r11p11", Stage: "login", Text: "run"},
+		{Kind: stage.StageWaiting, Machine: "pas-r11p11", Stage: "login", Text: "web/copy"},
 		{Kind: stage.Restoring, Machine: "gw", Stage: "network", Text: "network-0123"},
 		{Kind: stage.Restored, Machine: "gw", Stage: "network", Text: "network-0123", Elapsed: 12 * time.Millisecond},
 		{Kind: stage.Starting, Machine: "gw"},
@@ -37,6 +37,7 @@ func events() []stage.Event {
 		{Kind: stage.StageStarted, Machine: "gw", Stage: "nginx", Why: "step 1: content changed"},
 		{Kind: stage.StepStarted, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
 		{Kind: stage.Output, Machine: "gw", Stage: "nginx", Text: "Created symlink " + strings.Repeat("/very/long", 20)},
+		{Kind: stage.Output, Machine: "gw", Stage: "nginx", Text: "サービスを" + strings.Repeat("開始しています", 8) + " e\u0301 👍"},
 		{Kind: stage.StepEnded, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
 		{Kind: stage.CheckWaiting, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Err: "activating"},
 		{Kind: stage.CheckPassed, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Elapsed: 90 * time.Millisecond},
@@ -84,7 +85,7 @@ func TestLines(t *testing.T) {
 // TestPicture looks at the live picture after each event, at several sizes.
 func TestPicture(t *testing.T) {
 	t.Parallel()
-	for _, size := range []struct{ cols, rows int }{{80, 24}, {40, 24}, {120, 5}, {12, 24}} {
+	for _, size := range []struct{ cols, rows int }{{80, 24}, {40, 24}, {60, 20}, {40, 12}, {120, 5}, {12, 24}} {
 		t.Run(fmt.Sprintf("%dx%d", size.cols, size.rows), func(t *testing.T) {
 			t.Parallel()
 			l := &live{w: new(strings.Builder), size: func() (int, int) { return size.cols, size.rows }}
@@ -96,7 +97,7 @@ func TestPicture(t *testing.T) {
 					t.Errorf("after %s: %d lines on a terminal of %d", e.Kind, len(lines), size.rows)
 				}
 				for _, line := range lines {
-					if n := utf8.RuneCountInString(line); n >= size.cols {
+					if n := width(line); n >= size.cols {
 						t.Errorf("after %s: a line of %d columns on a terminal of %d: %q", e.Kind, n, size.cols, line)
 					}
 					all.WriteString(strings.TrimRight(line, " ") + "\n")
@@ -105,6 +106,75 @@ func TestPicture(t *testing.T) {
 			}
 			golden(t, fmt.Sprintf("picture-%dx%d.golden", size.cols, size.rows), all.String())
 		})
+	}
+}
+
+func TestWidth(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text string
+		room int
+		want string
+	}{
+		{"plain", 5, "plain"}, {"plain", 4, "pla…"}, {"", 3, ""}, {"x", 0, ""},
+		{"日本語", 6, "日本語"}, {"日本語", 5, "日本…"}, {"日本語", 4, "日…"}, {"日本語", 1, "…"},
+		{"e\u0301te\u0301", 3, "e\u0301te\u0301"}, {"e\u0301te\u0301x", 3, "e\u0301t…"}, {"👍👍", 4, "👍👍"},
+		{"two\nlines\t\x1b", 20, "two lines  "},
+	} {
+		got := fit(tt.text, tt.room)
+		if got != tt.want || width(got) > tt.room {
+			t.Errorf("fit(%q, %d) = %q of %d columns, want %q", tt.text, tt.room, got, width(got), tt.want)
+		}
+		if n := width(pad(tt.text, 8)); n != 8 {
+			t.Errorf("%q is padded to %d columns", tt.text, n)
+		}
+	}
+	if n := shown(painter(true).bold("日本") + " " + painter(true).bad("x")); n != 6 {
+		t.Errorf("coloured text of %d columns, want 6", n)
+	}
+}
+
+// TestPause makes sure that nothing is written while somebody else has the terminal, and
+// nothing is lost but output.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	var b, plain strings.Builder
+	v := &View{live: newLive(&b, func() (int, int) { return 80, 24 }, true, false)}
+	lines := Lines(&plain, Options{Verbose: true})
+	resume, before := func() {}, 0
+	for i, e := range events() {
+		if i == 5 {
+			resume = v.Pause()
+			v.live.mu.Lock()
+			before = b.Len()
+			v.live.mu.Unlock()
+		}
+		if i == 20 {
+			<-time.After(3 * refresh) // what moves by itself must rest as well
+			v.live.mu.Lock()
+			if b.Len() != before {
+				t.Errorf("written while paused: %q", b.String()[before:])
+			}
+			v.live.mu.Unlock()
+			resume()
+			resume() // harmless
+		}
+		v.Event(e)
+		if e.Kind != stage.Output {
+			lines.Event(e)
+		}
+	}
+	v.Close()
+	if got := screen(b.String()); got != plain.String() {
+		t.Errorf("what is left:\n%s\nwant:\n%s", got, plain.String())
+	}
+}
+
+func TestNarrowed(t *testing.T) {
+	t.Parallel()
+	l := &live{size: func() (int, int) { return 10, 24 }, drawn: []int{25, 10, 0}}
+	if got, want := l.erase(), "\x1b[5A\r\x1b[J"; got != want { // 3 rows, 1 and 1
+		t.Errorf("erased by %q, want %q", got, want)
 	}
 }
 
