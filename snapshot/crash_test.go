@@ -52,6 +52,18 @@ var operations = map[string]func(context.Context, *Store) error{
 		_, _, err := v.store.Import(ctx, "new", &stream, ImportOptions{})
 		return err
 	}),
+	"import-since": onGW(func(ctx context.Context, v *Volume) error {
+		var stream bytes.Buffer
+		if _, err := v.ExportSince(context.Background(), "a", "b", &stream); err != nil {
+			return err
+		}
+		web, err := v.store.Volume("web")
+		if err != nil {
+			return err
+		}
+		_, err = web.Import(ctx, &stream, ImportOptions{})
+		return err
+	}),
 	"open": func(ctx context.Context, s *Store) error {
 		again, err := Open(ctx, s.Dir(), Options{Driver: s.Driver()})
 		if err == nil {
@@ -102,6 +114,13 @@ func furnish(t *testing.T, b bench, name string) *Store {
 	write(t, filepath.Join(v.Path(), "etc/hostname"), "2")
 	take(t, v, "b", Metadata{Key: "kb"})
 	write(t, filepath.Join(v.Path(), "etc/hostname"), "3")
+	var stream bytes.Buffer
+	if _, err := v.Export(t.Context(), "a", &stream); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Import(t.Context(), "web", &stream, ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 

@@ -101,6 +101,15 @@ func (v *Volume) side(ctx context.Context, name string) (dir *os.File, descent s
 	}, nil
 }
 
+// descent is where a tree comes from, or empty where the driver does not track that.
+func (s *Store) descent(path string) (string, error) {
+	t, ok := s.driver.(tracker)
+	if !ok {
+		return "", nil
+	}
+	return t.Descent(path)
+}
+
 // descent is what was recorded when the snapshot was taken.
 func (v *Volume) descent(name string) (string, error) {
 	var rec snapshotRecord
@@ -119,7 +128,7 @@ func (v *Volume) look(ctx context.Context, name string) (string, func() error, e
 // A tracker is a driver that can tell where two trees may differ without looking at
 // every file in them.
 type tracker interface {
-	// Descent says where a placed tree comes from, for Suspects to read when the tree
+	// Descent says where a writable tree comes from, for Suspects to read when the tree
 	// is gone.
 	Descent(path string) (string, error)
 	// Suspects returns paths below a and b, the roots of two trees or of what is

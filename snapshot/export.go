@@ -7,15 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
-	"maps"
 	"os"
 	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -36,16 +31,24 @@ const (
 	paxType  = "RIG.type"      // of what tar has no type for
 )
 
-const typeSocket = "socket"
+// What paxType says.
+const (
+	typeSocket  = "socket"
+	typeRemoved = "removed" // of the snapshot that the stream is the difference from
+)
 
 // A Manifest is what a stream says of itself.
 type Manifest struct {
-	// Format is that of the stream, of which this package knows one.
+	// Format is that of the stream: 1, or 2 for one that has a Since.
 	Format int
-	// Name and Created are those of the snapshot that was exported.
+	// Name, ID and Created are those of the snapshot that was exported.
 	Name    string
+	ID      string `json:",omitempty"`
 	Created time.Time
 	Metadata
+	// Since is the ID of the snapshot that the stream has the difference from, or
+	// empty if it has everything.
+	Since string `json:",omitempty"`
 }
 
 // Export writes a snapshot as one stream: a zstd-compressed tar of everything that the
@@ -65,22 +68,32 @@ func (v *Volume) export(ctx context.Context, name string, w io.Writer) (string, 
 	if err != nil {
 		return "", err
 	}
-	dir, release, err := v.View(ctx, name)
+	root, _, done, err := v.side(ctx, name)
 	if err != nil {
 		return "", err
 	}
-	defer release()
-	root, err := os.Open(dir)
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
+	defer done()
+	return exportTo(ctx, w, snap.manifest(), func(e *exporter) error {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(root.Fd()), &st); err != nil {
+			return err
+		}
+		return e.dir(root, treeEntry, &st)
+	})
+}
+
+func (s Snapshot) manifest() Manifest {
+	return Manifest{Format: 1, Name: s.Name, ID: s.ID, Created: s.Created, Metadata: s.Metadata}
+}
+
+// exportTo writes a stream around the entries that tree writes, and returns its digest.
+func exportTo(ctx context.Context, w io.Writer, m Manifest, tree func(*exporter) error) (string, error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return "", err
 	}
-	e := &exporter{ctx: ctx, sum: sha256.New(), tar: tar.NewWriter(z), links: map[inode]string{}}
-	digest, err := e.all(root, Manifest{1, snap.Name, snap.Created, snap.Metadata})
+	e := &exporter{ctx: ctx, sum: sha256.New(), tar: tar.NewWriter(z), links: map[inode]*exportedLink{}}
+	digest, err := e.all(m, tree)
 	return digest, errors.Join(err, z.Close())
 }
 
@@ -89,10 +102,16 @@ type exporter struct {
 	tar   *tar.Writer
 	sum   hash.Hash
 	buf   [256 << 10]byte
-	links map[inode]string // the first names of files that have several
+	links map[inode]*exportedLink
 }
 
-func (e *exporter) all(root *os.File, m Manifest) (string, error) {
+// An exportedLink is a file with several names that has been written.
+type exportedLink struct {
+	first string
+	left  uint64 // names not met yet
+}
+
+func (e *exporter) all(m Manifest, tree func(*exporter) error) (string, error) {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return "", err
@@ -100,11 +119,7 @@ func (e *exporter) all(root *os.File, m Manifest) (string, error) {
 	if err := e.record(manifestEntry, text); err != nil {
 		return "", err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(root.Fd()), &st); err != nil {
-		return "", err
-	}
-	if err := e.dir(root, treeEntry, &st); err != nil {
+	if err := tree(e); err != nil {
 		return "", err
 	}
 	digest := hex.EncodeToString(e.sum.Sum(nil))
@@ -131,13 +146,11 @@ func (e *exporter) dir(dir *os.File, name string, st *unix.Stat_t) error {
 	if err := e.header(headerOf(name+"/", tar.TypeDir, st), xattrsOfFile(int(dir.Fd()), dir.Name())); err != nil {
 		return err
 	}
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	slices.Sort(names)
-	for _, n := range names {
-		if err := e.entry(dir, n, path.Join(name, n)); err != nil {
+	for n, err := range sortedNames(dir) {
+		if err == nil {
+			err = e.entry(dir, n, path.Join(name, n))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -149,8 +162,7 @@ func (e *exporter) entry(dir *os.File, base, name string) error {
 	if err != nil || !there {
 		return err
 	}
-	xattrs := xattrsOfName(dir, base, name)
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+	if isDir(&st) {
 		sub, err := openDirIn(dir, base)
 		if err != nil {
 			return err
@@ -158,39 +170,41 @@ func (e *exporter) entry(dir *os.File, base, name string) error {
 		defer sub.Close()
 		return e.dir(sub, name, &st)
 	}
-	if st.Nlink > 1 {
-		key := inode{st.Dev, st.Ino}
-		if first, met := e.links[key]; met {
-			h := headerOf(name, tar.TypeLink, &st)
-			h.Linkname = first
-			return e.write(h)
-		}
-		e.links[key] = name
+	return e.file(dir, base, name, &st)
+}
+
+// file writes what is no directory.
+func (e *exporter) file(dir *os.File, base, name string, st *unix.Stat_t) error {
+	if first, met := e.linked(name, st); met {
+		h := headerOf(name, tar.TypeLink, st)
+		h.Linkname = first
+		return e.write(h)
 	}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
+	if st.Mode&unix.S_IFMT == unix.S_IFREG {
 		return e.regular(dir, base, name)
-	case unix.S_IFLNK:
-		h := headerOf(name, tar.TypeSymlink, &st)
-		if h.Linkname, err = readLinkAt(dir, base); err != nil {
-			return err
-		}
-		return e.header(h, xattrs)
-	case unix.S_IFIFO:
-		return e.header(headerOf(name, tar.TypeFifo, &st), xattrs)
-	case unix.S_IFCHR, unix.S_IFBLK:
-		h := headerOf(name, tar.TypeChar, &st)
-		if st.Mode&unix.S_IFMT == unix.S_IFBLK {
-			h.Typeflag = tar.TypeBlock
-		}
-		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
-		return e.header(h, xattrs)
-	case unix.S_IFSOCK:
-		h := headerOf(name, tar.TypeReg, &st)
-		h.PAXRecords = map[string]string{paxType: typeSocket}
-		return e.header(h, xattrs)
 	}
-	return fmt.Errorf("%s has mode %o: %w", name, st.Mode, ErrNotSupported)
+	h, err := specialHeader(dir, base, name, st)
+	if err != nil {
+		return err
+	}
+	return e.header(h, xattrsOfName(dir, base, name))
+}
+
+// linked returns the first name of a file, if it has been met under another.
+func (e *exporter) linked(name string, st *unix.Stat_t) (first string, met bool) {
+	if st.Nlink < 2 {
+		return "", false
+	}
+	key := inode{st.Dev, st.Ino}
+	l, met := e.links[key]
+	if !met {
+		l = &exportedLink{name, uint64(st.Nlink)}
+		e.links[key] = l
+	}
+	if l.left--; l.left == 0 {
+		delete(e.links, key)
+	}
+	return l.first, met
 }
 
 func (e *exporter) regular(dir *os.File, base, name string) error {
@@ -229,50 +243,4 @@ func (e *exporter) content(fd int, name string, size int64) error {
 		size -= int64(n)
 	}
 	return nil
-}
-
-// headerOf has what all types have in common.
-func headerOf(name string, kind byte, st *unix.Stat_t) *tar.Header {
-	return &tar.Header{
-		Name: name, Typeflag: kind, Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid),
-		ModTime: time.Unix(st.Mtim.Unix()), Format: tar.FormatPAX,
-	}
-}
-
-// header writes an entry's header with its extended attributes.
-func (e *exporter) header(h *tar.Header, xattrs xattrSet) error {
-	attrs, err := xattrs.all()
-	if err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(attrs)) {
-		if strings.Contains(name, "=") {
-			return fmt.Errorf("attribute %q of %s: %w in a tar", name, h.Name, ErrNotSupported)
-		}
-		if h.PAXRecords == nil {
-			h.PAXRecords = map[string]string{}
-		}
-		h.PAXRecords[paxXattr+name] = attrs[name]
-	}
-	return e.write(h)
-}
-
-func (e *exporter) write(h *tar.Header) error {
-	sumHeader(e.sum, h)
-	if err := e.tar.WriteHeader(h); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Clean(h.Name), err)
-	}
-	return nil
-}
-
-// sumHeader adds to the digest what an entry means, whatever tar makes of it. The
-// content follows.
-func sumHeader(sum hash.Hash, h *tar.Header) {
-	fmt.Fprintf(sum, "%q %c %o %d %d %d %d %q %d %d %d\n", strings.TrimSuffix(h.Name, "/"), h.Typeflag, h.Mode,
-		h.Uid, h.Gid, h.ModTime.Unix(), h.ModTime.Nanosecond(), h.Linkname, h.Devmajor, h.Devminor, h.Size)
-	for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
-		if strings.HasPrefix(key, paxXattr) || key == paxType {
-			fmt.Fprintf(sum, "%q %q\n", key, h.PAXRecords[key])
-		}
-	}
 }

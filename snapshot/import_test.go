@@ -107,7 +107,7 @@ func TestImportHostile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, _, err := s.Import(t.Context(), "new", bytes.NewReader(stream(t, `{"Format":2,"Name":"a"}`, root())), ImportOptions{})
+	_, _, err := s.Import(t.Context(), "new", bytes.NewReader(stream(t, `{"Format":3,"Name":"a"}`, root())), ImportOptions{})
 	wantErr(t, err, ErrFormat)
 	if diff := cmp.Diff(before, describe(t, s)); diff != "" {
 		t.Error(diff)
@@ -186,7 +186,7 @@ func FuzzImport(f *testing.F) {
 	}
 	f.Add(stream(f, goodManifest, root(), dir("tree/d"), file("tree/d/f"), symlink("tree/l", "d"), hardlink("tree/h", "tree/d/f")))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		im := &importer{ctx: t.Context(), sum: sha256.New(), opts: ImportOptions{MaxBytes: 1 << 20, MaxEntries: 100, NoDevices: true}}
+		im := newImporter(t.Context(), ImportOptions{MaxBytes: 1 << 20, MaxEntries: 100, NoDevices: true})
 		outside := t.TempDir()
 		root := filepath.Join(outside, "tree")
 		if err := os.Mkdir(root, 0o700); err != nil {
@@ -197,7 +197,10 @@ func FuzzImport(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		_ = im.all(d, bytes.NewReader(text))
+		if im.begin(bytes.NewReader(text)) == nil {
+			_ = im.all(d)
+			im.end()
+		}
 		if left, err := os.ReadDir(outside); len(left) != 1 || err != nil {
 			t.Errorf("written outside: %v, %v", left, err)
 		}

@@ -22,7 +22,13 @@ type unpacker struct {
 	dirs  []openDir
 	buf   [64 << 10]byte
 	zeros [64 << 10]byte // what becomes a hole
+
+	last    string // the name before, where the tree is changed and not made
+	removed bool   // and whether that was to be removed
 }
+
+// changes reports whether the stream changes a tree that is there.
+func (u *unpacker) changes() bool { return u.manifest.Since != "" }
 
 type openDir struct {
 	name   string
@@ -42,7 +48,7 @@ func (u *unpacker) leave(n int) error {
 	for len(u.dirs) > n {
 		d := u.dirs[len(u.dirs)-1]
 		u.dirs = u.dirs[:len(u.dirs)-1]
-		err := setAttributes(int(d.file.Fd()), d.header)
+		err := u.setAttributes(int(d.file.Fd()), d.header)
 		if d.file != u.root {
 			err = errors.Join(err, d.file.Close())
 		}
@@ -75,6 +81,11 @@ func (u *unpacker) entry(h *tar.Header) error {
 	if err := u.leave(at + 1); err != nil {
 		return err
 	}
+	if u.changes() {
+		if done, err := u.makeRoom(u.dirs[at].file, base, name, h); done || err != nil {
+			return err
+		}
+	}
 	return u.make(u.dirs[at].file, base, name, h)
 }
 
@@ -82,15 +93,7 @@ func (u *unpacker) make(dir *os.File, base, name string, h *tar.Header) error {
 	fd := int(dir.Fd())
 	switch h.Typeflag {
 	case tar.TypeDir:
-		if err := unix.Mkdirat(fd, base, 0o700); err != nil {
-			return taken(err)
-		}
-		sub, err := openDirIn(dir, base)
-		if err != nil {
-			return err
-		}
-		u.dirs = append(u.dirs, openDir{name, sub, h})
-		return nil
+		return u.directory(dir, base, name, h)
 	case tar.TypeReg:
 		if h.PAXRecords[paxType] != typeSocket {
 			return u.regular(dir, base, h)
@@ -102,7 +105,7 @@ func (u *unpacker) make(dir *os.File, base, name string, h *tar.Header) error {
 		if err := unix.Symlinkat(h.Linkname, fd, base); err != nil {
 			return taken(err)
 		}
-		return setAttributesAt(dir, base, h)
+		return u.setAttributesAt(dir, base, h)
 	case tar.TypeFifo:
 		return u.node(dir, base, h, unix.S_IFIFO)
 	case tar.TypeChar, tar.TypeBlock:
@@ -115,6 +118,22 @@ func (u *unpacker) make(dir *os.File, base, name string, h *tar.Header) error {
 		return u.node(dir, base, h, unix.S_IFBLK)
 	}
 	return corrupt(fmt.Errorf("has type %q", h.Typeflag))
+}
+
+func (u *unpacker) directory(dir *os.File, base, name string, h *tar.Header) error {
+	err := unix.Mkdirat(int(dir.Fd()), base, 0o700)
+	if err != nil && !(u.changes() && errors.Is(err, unix.EEXIST)) {
+		return taken(err)
+	}
+	sub, err := openDirIn(dir, base)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return corrupt(err)
+	}
+	if err != nil {
+		return err
+	}
+	u.dirs = append(u.dirs, openDir{name, sub, h})
+	return nil
 }
 
 // taken says that it is the stream which names a file twice.
@@ -130,7 +149,7 @@ func (u *unpacker) node(dir *os.File, base string, h *tar.Header, kind uint32) e
 	if err := unix.Mknodat(int(dir.Fd()), base, kind|0o600, int(device)); err != nil {
 		return taken(err)
 	}
-	return setAttributesAt(dir, base, h)
+	return u.setAttributesAt(dir, base, h)
 }
 
 // link gives a file that has been made another name. The way to it follows no links.
@@ -157,7 +176,7 @@ func (u *unpacker) regular(dir *os.File, base string, h *tar.Header) error {
 	}
 	err = u.content(fd, h.Size)
 	if err == nil {
-		err = setAttributes(fd, h)
+		err = u.setAttributes(fd, h)
 	}
 	return errors.Join(err, unix.Close(fd))
 }
@@ -189,37 +208,4 @@ func writeAt(fd int, p []byte, at int64) error {
 		p, at = p[n:], at+int64(n)
 	}
 	return nil
-}
-
-// statOf is an entry's header as the kernel has it.
-func statOf(h *tar.Header) *unix.Stat_t {
-	st := &unix.Stat_t{Mode: uint32(h.Mode & 0o7777), Uid: uint32(h.Uid), Gid: uint32(h.Gid)}
-	st.Mtim = unix.Timespec{Sec: h.ModTime.Unix(), Nsec: int64(h.ModTime.Nanosecond())}
-	st.Atim = st.Mtim
-	return st
-}
-
-func setAttributes(fd int, h *tar.Header) error {
-	return applyAttributes(fd, statOf(h), h.Name, xattrsInHeader(h))
-}
-
-func setAttributesAt(dir *os.File, base string, h *tar.Header) error {
-	st := statOf(h)
-	if h.Typeflag == tar.TypeSymlink {
-		st.Mode |= unix.S_IFLNK
-	}
-	return applyAttributesAt(dir, base, st, xattrsInHeader(h))
-}
-
-func xattrsInHeader(h *tar.Header) map[string]string {
-	var attrs map[string]string
-	for key, value := range h.PAXRecords {
-		if name, ok := strings.CutPrefix(key, paxXattr); ok {
-			if attrs == nil {
-				attrs = map[string]string{}
-			}
-			attrs[name] = value
-		}
-	}
-	return attrs
 }

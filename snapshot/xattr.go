@@ -15,6 +15,7 @@ type xattrSet struct {
 	list func(names []byte) (int, error)
 	get  func(name string, value []byte) (int, error)
 	set  func(name string, value []byte) error
+	del  func(name string) error
 }
 
 func xattrsOfFile(fd int, path string) xattrSet {
@@ -22,6 +23,7 @@ func xattrsOfFile(fd int, path string) xattrSet {
 		func(names []byte) (int, error) { return unix.Flistxattr(fd, names) },
 		func(name string, value []byte) (int, error) { return unix.Fgetxattr(fd, name, value) },
 		func(name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) },
+		func(name string) error { return unix.Fremovexattr(fd, name) },
 	}
 }
 
@@ -32,6 +34,7 @@ func xattrsOfName(dir *os.File, name, path string) xattrSet {
 		func(names []byte) (int, error) { return unix.Llistxattr(at, names) },
 		func(name string, value []byte) (int, error) { return unix.Lgetxattr(at, name, value) },
 		func(name string, value []byte) error { return unix.Lsetxattr(at, name, value, 0) },
+		func(name string) error { return unix.Lremovexattr(at, name) },
 	}
 }
 
@@ -106,6 +109,24 @@ func (x xattrSet) setAll(attrs map[string]string) error {
 	for name, value := range attrs {
 		if err := x.set(name, []byte(value)); err != nil {
 			return &os.PathError{Op: "setxattr " + name, Path: x.path, Err: err}
+		}
+	}
+	return nil
+}
+
+// removeOthers removes the attributes that are not in attrs, but for the label of a
+// security module, which every file has.
+func (x xattrSet) removeOthers(attrs map[string]string) error {
+	names, err := x.names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, wanted := attrs[name]; wanted || name == "security.selinux" {
+			continue
+		}
+		if err := x.del(name); err != nil && !errors.Is(err, unix.ENODATA) {
+			return &os.PathError{Op: "removexattr " + name, Path: x.path, Err: err}
 		}
 	}
 	return nil

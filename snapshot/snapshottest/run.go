@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *snapshot.Store) {
 		{"Cancelled", checkCancelled},
 		{"Diff", checkDiff},
 		{"Export", checkExport},
+		{"ExportSince", checkExportSince},
 		{"Size", checkSize},
 		{"Many", checkMany},
 		{"NothingLeft", checkNothingLeft},
