@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -137,4 +139,39 @@ func TestPoolGrow(t *testing.T) {
 	if got := int64(st.Blocks) * st.Bsize; got != 3*MinPoolSize {
 		t.Errorf("grown to %d bytes, want %d", got, 3*MinPoolSize)
 	}
+}
+
+// TestPoolCheck: one byte of a file is changed behind the file system's back.
+func TestPoolCheck(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, MinPoolSize)
+	mark := strings.Repeat("a mark that is found nowhere else ", 1000)
+	write(t, filepath.Join(p.Dir(), "f"), mark)
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(p.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(image, []byte(mark[:4096]))
+	if at < 0 {
+		t.Fatal("the file is not in the pool")
+	}
+	f, err := os.OpenFile(p.Path(), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte("A"), int64(at))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	err = p.Check(t.Context())
+	wantErr(t, err, ErrCorrupt)
+	if !strings.Contains(err.Error(), "1 blocks with a wrong checksum") {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantErr(t, p.Check(ctx), context.Canceled)
 }
