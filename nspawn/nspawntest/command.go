@@ -80,8 +80,21 @@ func testUserNamespace(t *testing.T, s *suite) {
 		if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasPrefix(string(out), "0\n") || !strings.Contains(string(out), "65536") {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
-		if err := m.Stop(testContext(t)); err != nil {
-			t.Error(err)
+		for _, running := range []bool{true, false} {
+			if !running {
+				if err := m.Stop(testContext(t)); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := errors.Join(m.MkdirAll("/srv/mapped", 0o755), m.WriteFileAs("nobody:games", "/srv/mapped/file", []byte("x"), 0o640)); err != nil {
+				t.Errorf("%s: files, running %v: %v", name, running, err)
+			}
+			if running {
+				out, err := m.Command(testContext(t), "stat", "-c", "%U:%G", "/srv/mapped", "/srv/mapped/file").Output()
+				if err != nil || string(out) != "root:root\nnobody:games\n" {
+					t.Errorf("%s: owners: %q, %v", name, out, err)
+				}
+			}
 		}
 	}
 }
