@@ -1,7 +1,9 @@
 package nspawn
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,6 +52,25 @@ func (c *Config) CommandLine() CommandLine {
 	return CommandLine{Env: c.nspawnEnv(), Args: append([]string{"systemd-nspawn"}, a...)}
 }
 
+// CommandLine is Config.CommandLine for this host: where machines are started
+// directly, nspawn is told to do without systemd and machined. It is pasted into
+// a root shell. The error is that of Check, or says what only a Host can do.
+func (h *Host) CommandLine(config Config) (CommandLine, error) {
+	err := h.Check(config)
+	if config.Network.MAC != nil && h.nspawn.version < macVersion {
+		err = errors.Join(err, &Fault{Field: "Network.MAC",
+			Problem: fmt.Sprintf("nspawn sets it by itself from version %d on, and this is %d", macVersion, h.nspawn.version)})
+	}
+	if err != nil {
+		return CommandLine{}, fail("write the command line of", config.Name, err)
+	}
+	line := config.CommandLine()
+	if h.launcher == LauncherDirect {
+		line.Args = slices.Insert(line.Args, 1, "--register=no", "--keep-unit")
+	}
+	return line, nil
+}
+
 // nspawnEnv holds the settings that nspawn takes from its environment only.
 func (c *Config) nspawnEnv() (env []string) {
 	if c.KernelVariables != AccessNone {
@@ -73,6 +94,7 @@ func (c *Config) identity(a *arguments) {
 	a.add("--resolv-conf", orDefault(c.ResolvConf, "off"))
 	a.add("--timezone", orDefault(c.Timezone, "off"))
 	a.add("--link-journal", orDefault(c.LinkJournal, "no"))
+	a.optional("--console", string(c.Console))
 	a.add("--kill-signal", c.killSignal())
 	for _, entry := range c.Environment {
 		a.add("--setenv", entry)

@@ -58,7 +58,7 @@ var samples = map[string]Config{
 		Inaccessible: []string{"/root/secret"},
 		Devices:      []string{"/dev/nbd0"},
 		Limits:       Limits{Memory: 512 << 20, CPUs: 1.5, Tasks: 400, OpenFiles: 4096},
-		Reboot:       RebootStop,
+		Reboot:       RebootStop, Console: ConsoleReadOnly,
 	},
 	"contained": {
 		Name: "web", Root: "/roots/web", Ephemeral: true, Volatile: VolatileState,

@@ -84,6 +84,10 @@ type Config struct {
 	// LinkJournal is nspawn's --link-journal mode; empty means "no".
 	LinkJournal string
 
+	// Console is what the machine has for its /dev/console; empty is ConsolePipe,
+	// or by hand what nspawn chooses.
+	Console Console
+
 	// KillSignal asks the first process to power off, by name ("SIGRTMIN+4").
 	// Empty means SIGRTMIN+4 for an init, SIGTERM for a Command.
 	KillSignal string
@@ -117,6 +121,18 @@ type RebootPolicy string
 const (
 	RebootAllow RebootPolicy = ""     // start it again on the same root and network
 	RebootStop  RebootPolicy = "stop" // treat a reboot as a power-off
+)
+
+// Console is how a machine's console is connected.
+type Console string
+
+// The consoles, as systemd-nspawn(1) names them. What a machine writes to the
+// first two is read by Machine.Console.
+const (
+	ConsolePipe        Console = "pipe"        // a plain stream, no terminal
+	ConsoleReadOnly    Console = "read-only"   // a terminal that nobody types at
+	ConsolePassive     Console = "passive"     // a terminal that is connected to nothing
+	ConsoleInteractive Console = "interactive" // the terminal of who starts it: only by hand
 )
 
 // Access says how far kernel variables may be written from inside.

@@ -95,7 +95,7 @@ const unifiedEnv = "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1"
 // commandLine is the configuration's, with what this launcher adds: no
 // registration with machined, readiness and console to us.
 func (d *direct) commandLine(m *Machine, config *Config) (CommandLine, error) {
-	a := arguments{"systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe"}
+	a := arguments{"systemd-nspawn", "--quiet", "--register=no", "--keep-unit"}
 	if err := config.launchArguments(&a, m.dir, sharedDir); err != nil {
 		return CommandLine{}, err
 	}

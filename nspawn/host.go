@@ -179,7 +179,11 @@ func (h *Host) removeEmpty() {
 // for a name that is taken, ErrBusy for a root that another machine uses, and
 // ErrNotSupported for what this host cannot do.
 func (h *Host) Start(ctx context.Context, config Config) (*Machine, error) {
-	if err := h.Check(config); err != nil {
+	err := h.Check(config)
+	if config.Console == ConsoleInteractive {
+		err = errors.Join(err, &Fault{Field: "Console", Problem: "there is no terminal to connect; start it by hand, or use Shell"})
+	}
+	if err != nil {
 		return nil, fail("start", config.Name, err)
 	}
 	m, err := h.reserve(ctx, config)

@@ -11,7 +11,7 @@ import (
 // expressible leaves out what a .nspawn file has no setting for.
 func expressible(c Config) Config {
 	c.Name, c.Root, c.Credentials, c.Devices = "", "", nil, nil
-	c.Network.MAC, c.KernelVariables, c.Reboot, c.Stop = nil, "", "", StopTimeouts{}
+	c.Network.MAC, c.KernelVariables, c.Reboot, c.Stop, c.Console = nil, "", "", StopTimeouts{}, ""
 	c.Limits = Limits{OpenFiles: c.Limits.OpenFiles}
 	return c
 }

@@ -93,7 +93,7 @@ func deviceRules(devices []string) []deviceRule {
 
 // commandLine is the configuration's, with what this launcher adds.
 func (s *systemd) commandLine(m *Machine, config *Config) (CommandLine, error) {
-	a := arguments{s.h.nspawn.path, "--quiet", "--register=yes", "--keep-unit", "--console=pipe"}
+	a := arguments{s.h.nspawn.path, "--quiet", "--register=yes", "--keep-unit"}
 	if err := config.launchArguments(&a, m.dir, m.dir); err != nil {
 		return CommandLine{}, err
 	}
@@ -103,6 +103,9 @@ func (s *systemd) commandLine(m *Machine, config *Config) (CommandLine, error) {
 // launchArguments adds what both launchers pass. Credentials given by value are
 // written to the machine's state directory, which nspawn sees at seenAt.
 func (c *Config) launchArguments(a *arguments, stateDir, seenAt string) error {
+	if c.Console == "" {
+		a.add("--console", string(ConsolePipe))
+	}
 	c.identity(a)
 	c.network(a)
 	c.mounts(a)

@@ -183,6 +183,7 @@ func (c *Config) validateModes(f *faults) {
 		"bind-uplink", "bind-stub", "delete")
 	f.oneOf("Timezone", c.Timezone, "", "off", "auto", "copy", "bind", "symlink", "delete")
 	f.oneOf("LinkJournal", c.LinkJournal, "", "no", "auto", "guest", "host", "try-guest", "try-host")
+	f.oneOf("Console", string(c.Console), "", "pipe", "read-only", "passive", "interactive")
 	f.oneOf("Reboot", string(c.Reboot), string(RebootAllow), string(RebootStop))
 	if c.KillSignal != "" {
 		if _, err := parseSignal(c.KillSignal); err != nil {

@@ -90,6 +90,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"KillSignal", func(c *Config) { c.KillSignal = "SIGNONE" }},
 		{"Stop", func(c *Config) { c.Stop.Poweroff = -time.Second }},
 		{"Reboot", func(c *Config) { c.Reboot = "maybe" }},
+		{"Console", func(c *Config) { c.Console = "maybe" }},
 	} {
 		config := Config{Name: "good", Root: "/good"}
 		if err := config.Validate(); err != nil {
