@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,11 +43,17 @@ func report(b *testing.B, name string, us, them []time.Duration) {
 	slices.Sort(us)
 	slices.Sort(them)
 	ours, theirs := us[len(us)/2], them[len(them)/2]
+	fmt.Printf("figure %s p50 %v p99 %v, %.1f times p50\n", name, ours.Round(time.Microsecond), quantile(us, 99).Round(time.Microsecond), float64(quantile(us, 99))/float64(ours))
 	fmt.Printf("ratio %s %v %v %.2f\n", name, ours.Round(time.Microsecond), theirs.Round(time.Microsecond), float64(theirs)/float64(ours))
 	b.ReportMetric(float64(ours.Microseconds()), "p50-µs")
-	b.ReportMetric(float64(us[len(us)*99/100].Microseconds()), "p99-µs")
+	b.ReportMetric(float64(quantile(us, 99).Microseconds()), "p99-µs")
 	b.ReportMetric(float64(theirs)/float64(ours), "ratio")
 	b.ReportMetric(0, "ns/op") // of both together: means nothing
+}
+
+// quantile is a percentile of sorted times.
+func quantile(sorted []time.Duration, percent int) time.Duration {
+	return sorted[len(sorted)*percent/100]
 }
 
 // run runs a program of the host.
@@ -255,51 +260,4 @@ func BenchmarkPipe(b *testing.B) {
 			cmd.Stdin, cmd.Stdout = bytes.NewReader(data), io.Discard
 			return cmd.Run()
 		})
-}
-
-// BenchmarkMany starts 24 machines together, each of which says hello.
-func BenchmarkMany(b *testing.B) {
-	host := openHost(b, nspawn.HostOptions{})
-	const count = 24
-	roots := make([]string, count)
-	for i := range roots {
-		roots[i] = newRoot(b)
-	}
-	for b.Loop() {
-		begin := time.Now()
-		var all sync.WaitGroup
-		machines := make([]*nspawn.Machine, count)
-		for i := range machines {
-			all.Go(func() {
-				machines[i] = boot(b, host, nspawn.Config{Name: "many" + itoa(i), Root: roots[i]})
-				shell(b, machines[i], "echo hello")
-			})
-		}
-		all.Wait()
-		took := time.Since(begin)
-		var memory uint64
-		for _, m := range machines {
-			memory += residentOf(m)
-		}
-		fmt.Printf("%d machines said hello after %v, %d KiB each\n", count, took.Round(time.Millisecond), memory/count/1024)
-		for _, m := range machines {
-			all.Go(func() { _ = m.Stop(b.Context()) })
-		}
-		all.Wait()
-	}
-}
-
-// residentOf is the memory of a machine's processes that no other shares.
-func residentOf(m *nspawn.Machine) (total uint64) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/root/proc/[0-9]*/smaps_rollup", m.Leader()))
-	for _, file := range files {
-		data, _ := os.ReadFile(file)
-		for line := range strings.Lines(string(data)) {
-			var kib uint64
-			if n, _ := fmt.Sscanf(line, "Pss: %d kB", &kib); n == 1 {
-				total += kib * 1024
-			}
-		}
-	}
-	return total
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -140,13 +142,27 @@ func TestNspawnKilled(t *testing.T) {
 	t.Parallel()
 	host := openHost(t, nspawn.HostOptions{})
 	ctx := testContext(t)
-	m := boot(t, host, nspawn.Config{Name: "headless"})
-	if err := exec.Command("pkill", "-KILL", "-f", "--", "--machine=headless --dir").Run(); err != nil {
+	layers := t.TempDir()
+	overlay := nspawn.Overlay{Layers: []string{filepath.Join(layers, "lower"), filepath.Join(layers, "upper")}, Target: "/srv"}
+	for _, dir := range overlay.Layers {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := boot(t, host, nspawn.Config{Name: "headless", Overlays: []nspawn.Overlay{overlay}})
+	shell(t, m, "echo changed >/srv/file")
+	if err := syscall.Kill(parentOf(t, m.Leader()), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	status, err := m.Wait(ctx)
 	if err != nil || status.Signal == 0 {
 		t.Errorf("Wait: %+v, %v", status, err)
+	}
+	if left, err := os.ReadDir(layers); err != nil || len(left) != 2 {
+		t.Errorf("beside the overlay's layers: %v, %v", left, err)
+	}
+	if data, err := os.ReadFile(filepath.Join(layers, "upper", "file")); err != nil || string(data) != "changed\n" {
+		t.Errorf("the upper layer: %q, %v", data, err)
 	}
 	again := boot(t, host, nspawn.Config{Name: "headless", Root: m.Root()})
 	shell(t, again, "true")
@@ -162,6 +178,22 @@ func TestNspawnKilled(t *testing.T) {
 			}
 		}
 	}
+}
+
+// parentOf is the process that waits for a machine's first one: its nspawn.
+func parentOf(t *testing.T, pid int) (parent int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if n, _ := fmt.Sscanf(line, "PPid: %d", &parent); n == 1 {
+			return parent
+		}
+	}
+	t.Fatalf("process %d has no parent", pid)
+	return 0
 }
 
 // TestTwoPrograms looks at one machine from a second host while the first

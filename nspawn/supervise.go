@@ -146,7 +146,7 @@ func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
 		return err
 	}
 	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
-	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), os.RemoveAll(dir))
+	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), rec.removeWorkDirs(), os.RemoveAll(dir))
 	return errors.Join(errs...)
 }
 
@@ -181,6 +181,23 @@ func (r *record) removeSnapshots() error {
 	}
 	pattern := ".#machine." + filepath.Base(r.Config.Root)
 	return removeMatching(filepath.Dir(r.Config.Root), pattern)
+}
+
+// removeWorkDirs removes what an nspawn that is killed leaves beside the topmost
+// layer of an overlay.
+func (r *record) removeWorkDirs() error {
+	var errs []error
+	for _, overlay := range r.Config.Overlays {
+		upper := overlay.Layers[len(overlay.Layers)-1]
+		if overlay.ReadOnly || upper == "" {
+			continue
+		}
+		err := removeMatching(filepath.Dir(upper), ".#"+filepath.Base(upper))
+		if !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // removeMatching removes the entries of a directory that start with a prefix

@@ -51,6 +51,8 @@ func Tests() []Need {
 func Bench() []Need {
 	return []Need{
 		{"lxc-start", "lxc", "lxc"},
+		{"podman", "podman", "podman"},
+		{"crun", "crun", "crun"},
 		{"rsync", "rsync", "rsync"},
 	}
 }
