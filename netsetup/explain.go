@@ -53,11 +53,9 @@ type Explanation struct {
 	Unsure []string
 }
 
-// Explain follows a packet through the host: routes, forwarding, reverse path
-// filters, and the rules of iptables in all tables. It sends nothing.
-//
-// It does not see rules of native nftables tables, such as firewalld's own, nor
-// those of the other backend of iptables.
+// Explain follows a packet through the host: the ports of a bridge, routes,
+// forwarding, reverse path filters, and the rules of both backends of iptables
+// and of nftables' own tables, hook by hook. It sends nothing.
 func (h *Host) Explain(ctx context.Context, p Packet) (Explanation, error) {
 	if !p.Src.IsValid() || !p.Dst.IsValid() || p.Src.Is4() != p.Dst.Is4() {
 		return Explanation{}, fail("explain", "", invalid("packet %v has no two addresses of one family", p))
@@ -67,7 +65,9 @@ func (h *Host) Explain(ctx context.Context, p Packet) (Explanation, error) {
 		if w.v, err = h.kernel.look(); err != nil {
 			return err
 		}
-		err = w.through()
+		if err = w.look(); err == nil {
+			err = w.through()
+		}
 		if errors.Is(err, errStopped) {
 			err = nil
 		}
@@ -84,6 +84,8 @@ type walk struct {
 	in     string // the interface it came in by
 	out    string // the one it leaves by
 	turned bool   // by DNAT
+	other  *view  // of the rules of the other backend of iptables; nil if there are none
+	by     string // the program whose rules are being read, if not the host's iptables
 	told   Explanation
 }
 
@@ -117,6 +119,11 @@ func (w *walk) through() error {
 	local, err := w.route()
 	if err != nil {
 		return err
+	}
+	if !local && w.out == w.in && w.neighbours() {
+		if bridged, err := w.bridged(); bridged || err != nil {
+			return err
+		}
 	}
 	if local {
 		w.step("is for the host itself")
@@ -228,85 +235,6 @@ func (w *walk) forwarding() error {
 		return w.stop("%v forwarding is off for %s", f, w.in)
 	}
 	return err
-}
-
-// hook runs the packet through a chain of the host's in several tables.
-func (w *walk) hook(chain string, tables ...string) error {
-	for _, table := range tables {
-		id := chainID{familyOf(w.packet.Dst), table, chain}
-		if w.missing(id) {
-			continue
-		}
-		if _, err := w.chain(id, 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// missing reports that a chain is not there, as nat/INPUT in old kernels.
-func (w *walk) missing(id chainID) bool {
-	have, err := w.v.chain(id)
-	return err == nil && !have.exists
-}
-
-// maxDepth is deeper than rules may jump: the kernel refuses loops.
-const maxDepth = 64
-
-// chain runs the packet through a chain, and reports whether a rule decided.
-func (w *walk) chain(id chainID, depth int) (bool, error) {
-	have, err := w.v.chain(id)
-	if err != nil || depth > maxDepth {
-		return false, err
-	}
-	for i, text := range have.rules {
-		switch parseRule(text).matches(w) {
-		case unknown:
-			w.told.Unsure = append(w.told.Unsure, fmt.Sprintf("rule %d of %s/%s: %s", i+1, id.table, id.name, text))
-			continue
-		case no:
-			continue
-		}
-		decided, back, err := w.target(id, i+1, text, depth)
-		if decided || back || err != nil {
-			return decided, err
-		}
-	}
-	if have.policy == "DROP" {
-		return false, w.stop("the policy of %s/%s: DROP", id.table, id.name)
-	}
-	return false, nil
-}
-
-// target does what a matching rule says. back is to leave the chain.
-func (w *walk) target(id chainID, number int, text string, depth int) (decided, back bool, err error) {
-	r := parseRule(text)
-	where := fmt.Sprintf("rule %d of %s/%s: %s", number, id.table, id.name, text)
-	switch r.target {
-	case "ACCEPT":
-		w.step("is accepted by %s", where)
-		return true, false, nil
-	case "DROP", "REJECT":
-		return false, false, w.stop("%s", where)
-	case "RETURN":
-		return false, true, nil
-	case "DNAT":
-		to, parseErr := netip.ParseAddrPort(r.option("--to-destination"))
-		if parseErr == nil {
-			w.packet.Dst, w.packet.Port, w.turned = to.Addr(), to.Port(), true
-		}
-		w.step("is turned by %s", where)
-		return true, false, nil
-	case "MASQUERADE", "SNAT":
-		w.step("gets another source by %s", where)
-		return true, false, nil
-	}
-	next := chainID{id.family, id.table, r.target}
-	if r.target == "" || w.missing(next) {
-		return false, false, nil // LOG, MARK and the like go on
-	}
-	decided, err = w.chain(next, depth+1)
-	return decided, r.gone, err
 }
 
 // isLocal reports whether an address is the host's own.

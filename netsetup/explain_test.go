@@ -23,6 +23,13 @@ func TestExplain(t *testing.T) {
 		"behind ours":        {"iptables -A FORWARD -j DROP; iptables -P FORWARD DROP", ""},
 		"for others":         {"iptables -t raw -A PREROUTING -p tcp -m tcp --dport 1:1024 -j DROP; iptables -I FORWARD -s 10.9.0.0/16 -j DROP", ""},
 		"a chain left again": {"iptables -N mine; iptables -A mine -p icmp -j RETURN; iptables -A mine -j DROP; iptables -I FORWARD -j mine", ""},
+		"nft":                {"nft add table inet t; nft add chain inet t c '{ type filter hook forward priority 5; }'; nft add rule inet t c iifname vz-prolo ip daddr 203.0.113.0/24 drop", `rule 1 of inet t/c: iifname "vz-prolo" ip daddr 203.0.113.0/24 drop`},
+		"nft policy":         {"nft add table ip t; nft add chain ip t c '{ type filter hook prerouting priority -1; policy drop; }'; nft add rule ip t c ip protocol tcp accept", "the policy of ip t/c: drop"},
+		"nft map":            {"nft add table inet t; nft add chain inet t c '{ type filter hook forward priority 0; }'; nft add chain inet t d; nft add rule inet t d icmp type echo-request reject; nft add rule inet t c ct state vmap '{ established : accept, new : jump d }'", `rule 1 of inet t/d: meta l4proto icmp icmp type 0x08 reject`},
+		"nft interval":       {"nft add table ip t; nft add chain ip t c '{ type filter hook postrouting priority 0; }'; nft add set ip t s '{ type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 203.0.113.0-203.0.113.9 }; }'; nft add rule ip t c oifname 'upl*' ip daddr @s counter drop", `rule 1 of ip t/c: oifname "upl*" ip daddr @s counter drop`},
+		"nft for others":     {"nft add table inet t; nft add chain inet t c '{ type filter hook forward priority 0; policy drop; }'; nft add rule inet t c meta l4proto { tcp, udp } th dport 53 drop; nft add rule inet t c ip6 saddr fd00::/8 drop; nft add rule inet t c ct status dnat drop; nft add rule inet t c ct state established,related accept; nft add rule inet t c oifname uplink accept", ""},
+		"firewalld":          {"nft -f testdata/firewalld.nft", "rule 8 of inet firewalld/filter_FWD_public: reject"},
+		"the other backend":  {"iptables-legacy -A FORWARD -s 10.0.0.0/24 -j DROP", "rule 1 of iptables's other backend, filter/FORWARD: -s 10.0.0.0/24 -j DROP"},
 		"policy":             {"iptables -P FORWARD DROP; iptables -D FORWARD 1", "the policy of filter/FORWARD: DROP"},
 		"forwarding":         {"echo 0 > /proc/sys/net/ipv4/ip_forward", "IPv4 forwarding is off for vz-prolo"},
 		"route":              {"ip route add blackhole 203.0.113.1/32", "by vz-prolo"},
@@ -78,6 +85,46 @@ func TestExplainForward(t *testing.T) {
 		got, err := h.Explain(t.Context(), test.packet)
 		if err != nil || got.Passes != test.passes || len(got.Unsure) != 0 {
 			t.Errorf("%v: %+v (%v), want it to pass: %v", test.packet, got, err, test.passes)
+		}
+	}
+}
+
+// TestExplainIsolation asks about machines on one bridge.
+func TestExplainIsolation(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	second := newNamespace(t)
+	wire(t, l.host, "vb-two", second, "host0")
+	h := l.host.open(t, l.state)
+	l.apply(t, h)
+	l.attach(t)
+	l.host.sh(t, "ip link set vb-two master vz-prolo")
+	second.sh(t, "ip address add 10.0.0.2/24 dev host0")
+	packet := Packet{Src: netip.MustParseAddr(machineAddr), Dst: netip.MustParseAddr("10.0.0.2"), Proto: "icmp"}
+	for _, isolated := range []bool{false, true} {
+		l.network.Isolation.Machines = isolated
+		l.apply(t, h)
+		wait := answerTime
+		if isolated {
+			wait = silence
+		}
+		// The host hears of both.
+		if err := ping(t, l.machine, "10.0.0.1"); err != nil {
+			t.Error(err)
+		}
+		if err := ping(t, second, "10.0.0.1"); err != nil {
+			t.Error(err)
+		}
+		err := pingFor(t, l.machine, "10.0.0.2", wait)
+		got, explainErr := h.Explain(t.Context(), packet)
+		if explainErr != nil {
+			t.Fatal(explainErr)
+		}
+		if got.Passes != (err == nil) || got.Passes == isolated {
+			t.Errorf("isolated: %v; it passes: %v, but the ping says %v\n%+v", isolated, got.Passes, err, got)
+		}
+		if want := "the ports vb-gw and vb-two of vz-prolo are isolated"; isolated && !strings.Contains(got.Reason, want) {
+			t.Errorf("the reason is %q, want %q", got.Reason, want)
 		}
 	}
 }

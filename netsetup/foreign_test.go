@@ -22,7 +22,6 @@ func TestForeignRules(t *testing.T) {
 		"docker":    {"iptables-restore " + dir + "/docker.rules; ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0", true},
 		"ufw":       {"iptables-restore " + dir + "/ufw.rules; ip6tables-restore " + dir + "/ufw6.rules", true},
 		"firewalld": {"nft -f " + dir + "/firewalld.nft", false},
-		"legacy":    {"iptables-legacy -P FORWARD DROP", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -58,11 +58,7 @@ func (k *kernel) iptables(f Family) (*iptables.IPTables, error) {
 	if t := k.tables[f]; t != nil {
 		return t, nil
 	}
-	proto := iptables.ProtocolIPv4
-	if f == IPv6 {
-		proto = iptables.ProtocolIPv6
-	}
-	t, err := iptables.New(iptables.IPFamily(proto), iptables.Timeout(lockSeconds))
+	t, err := iptables.New(iptables.IPFamily(f.proto()), iptables.Timeout(lockSeconds))
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, &MissingError{Program: f.command(), Debian: "iptables", Arch: "iptables"}
 	}

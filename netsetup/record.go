@@ -32,6 +32,8 @@ func kindOf(o Object) string {
 		return "file"
 	case Networkd:
 		return "networkd"
+	case Unmanaged:
+		return "unmanaged"
 	case Up:
 		return "up"
 	case Address:
@@ -66,6 +68,8 @@ func (p *packed) unpack() (Object, error) {
 		return unpackAs[File](p.Value)
 	case "networkd":
 		return unpackAs[Networkd](p.Value)
+	case "unmanaged":
+		return unpackAs[Unmanaged](p.Value)
 	case "up":
 		return unpackAs[Up](p.Value)
 	case "address":

@@ -40,7 +40,7 @@ func salvageFiles(bridge string) Changes {
 	var changes Changes
 	for _, dir := range zoneDirs {
 		file := filepath.Join(dir, zoneFile(bridge))
-		if _, err := os.Stat(file); err != nil {
+		if !exists(file) {
 			continue
 		}
 		changes = append(changes, Change{Delete, File{Path: file}})
@@ -52,7 +52,15 @@ func salvageFiles(bridge string) Changes {
 	if len(changes) > 0 {
 		changes = append(changes, Change{Delete, Networkd{}})
 	}
+	if u := (Unmanaged{Bridge: bridge}); exists(u.file().Path) {
+		changes = append(changes, Change{Delete, u})
+	}
 	return changes
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func (v *view) salvageRules(bridge string, f Family) (Changes, error) {

@@ -16,6 +16,7 @@ type view struct {
 	isolated map[int]bool           // ports by index; nil until asked for
 	tables   map[tableID][]string   // names of chains, filled as asked for
 	chains   map[chainID]chainRules // filled as asked for
+	nft      *native                // nil until asked for
 }
 
 func (k *kernel) look() (*view, error) {

@@ -17,12 +17,22 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		if !n.ruled(f) {
 			continue
 		}
+		if v != nil {
+			if err := v.oneBackend(f); err != nil {
+				return nil, err
+			}
+		}
 		docker, err := v.hasDocker(f)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, n.rules(f, docker)...)
 	}
+	unmanaged, err := n.unmanaged(v)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, unmanaged...)
 	list = append(list, newBridge(n.Bridge, n.MTU))
 	if !n.has(IPv6) && hostHasIPv6() {
 		// No link-local address either: machines would reach the host by it.

@@ -1,0 +1,97 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Unmanaged keeps systemd-networkd off the links of a network, where it runs: a
+// file of systemd's own has it set up every bridge called vz-* with addresses of
+// its choice, and an administrator's may match any name.
+type Unmanaged struct {
+	Bridge string   `json:"bridge"`
+	Links  []string `json:"links"`
+}
+
+// String returns "networkd off BRIDGE".
+func (u Unmanaged) String() string { return "networkd off " + u.Bridge }
+
+func (u Unmanaged) file() File {
+	content := fmt.Sprintf("# Made by rig for the bridge %s; removed with it.\n[Match]\nName=%s\n\n[Link]\nUnmanaged=yes\n",
+		u.Bridge, strings.Join(u.Links, "\nName="))
+	return File{Path: filepath.Join(zoneDirs[0], unmanagedName(u.Bridge)), Content: content}
+}
+
+// unmanagedName sorts before what people and distributions call their files.
+func unmanagedName(bridge string) string { return "00-rig-" + bridge + ".network" }
+
+func (u Unmanaged) lines(unmake bool) []string {
+	return append(u.file().lines(unmake), "networkctl reload")
+}
+
+func (u Unmanaged) present(v *view) (bool, error) { return u.file().present(v) }
+
+func (u Unmanaged) create(k *kernel) error {
+	return errors.Join(u.file().create(k), reloadNetworkd())
+}
+
+// destroy is content with a networkd that has gone.
+func (u Unmanaged) destroy(k *kernel) error {
+	if err := u.file().destroy(k); err != nil {
+		return err
+	}
+	err := reloadNetworkd()
+	if errors.Is(err, ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// unmanaged returns what keeps networkd off n: nothing, where there is none.
+// A nil view is that of a host without.
+func (n Network) unmanaged(v *view) ([]Object, error) {
+	if v == nil || !networkdHere() {
+		return nil, nil
+	}
+	u := Unmanaged{Bridge: n.Bridge, Links: []string{n.Bridge}}
+	for _, p := range n.Pairs {
+		u.Links = append(u.Links, p.Local(), p.Port())
+	}
+	for _, t := range n.Taps {
+		u.Links = append(u.Links, t.Name)
+	}
+	s, err := shadow(os.DirFS("/"), n.Bridge, strings.TrimPrefix(u.file().Path, "/"))
+	if err == nil && s != nil {
+		err = s
+	}
+	return []Object{u}, err
+}
+
+// networkdHere reports whether a networkd manages the links of the calling
+// thread's namespace. One that cannot be asked does not.
+func networkdHere() bool {
+	if _, err := os.Stat("/run/systemd/netif"); err != nil {
+		return false // it has not run since the host was booted
+	}
+	conn, err := dbus.ConnectSystemBus()
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	var pid uint32
+	err = conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, "org.freedesktop.network1").Store(&pid)
+	if err != nil {
+		return false
+	}
+	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		return false
+	}
+	ours, err := os.Stat("/proc/thread-self/ns/net")
+	return err == nil && os.SameFile(theirs, ours)
+}
