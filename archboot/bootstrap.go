@@ -54,7 +54,9 @@ func bootstrap(ctx context.Context, root string, c Config) error {
 	if b.method == MethodClone {
 		return b.clone(ctx, claimed, hash)
 	}
-	err = b.build(ctx, claimed.path, hash)
+	if err = b.placeCache(claimed.path); err == nil {
+		err = b.build(ctx, claimed.path, hash)
+	}
 	if err == nil {
 		return claimed.finish()
 	}
@@ -74,6 +76,9 @@ type builder struct {
 func (b *builder) preflight() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: run it as root", fs.ErrPermission)
+	}
+	if err := b.config.checkNetns(); err != nil {
+		return err
 	}
 	method, why, err := b.config.probe()
 	b.method = method
@@ -172,16 +177,29 @@ func (b *builder) build(ctx context.Context, root, hash string) error {
 	return b.settle(ctx, t, hash)
 }
 
-// equip makes the package cache and, where the host has no pacman, the tools.
-func (b *builder) equip(ctx context.Context, root string) (tools string, err error) {
-	if b.config.CacheDir != "" {
-		if b.config.CacheDir, err = filepath.Abs(b.config.CacheDir); err != nil {
-			return "", err
-		}
-		if err := os.MkdirAll(b.config.CacheDir, 0o755); err != nil {
-			return "", err
+// placeCache makes the package cache, which outlives the root and so is not in it.
+func (b *builder) placeCache(root string) error {
+	if b.config.CacheDir == "" {
+		return nil
+	}
+	dir, err := filepath.Abs(b.config.CacheDir)
+	if err == nil && !strings.HasPrefix(dir+"/", root+"/") {
+		if err = os.MkdirAll(dir, 0o755); err == nil {
+			dir, err = filepath.EvalSymlinks(dir)
 		}
 	}
+	if err != nil {
+		return fmt.Errorf("package cache: %w", err)
+	}
+	if strings.HasPrefix(dir+"/", root+"/") {
+		return fmt.Errorf("%w: CacheDir %s is in the root: it would go with it", ErrInvalid, dir)
+	}
+	b.config.CacheDir = dir
+	return nil
+}
+
+// equip gets the tools where the host has no pacman.
+func (b *builder) equip(ctx context.Context, root string) (tools string, err error) {
 	if b.method == MethodTarball {
 		return b.unpackTools(ctx, root)
 	}
@@ -189,13 +207,13 @@ func (b *builder) equip(ctx context.Context, root string) (tools string, err err
 }
 
 // populate does all that needs programs to run in the root.
-func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tree) error {
-	p, err := b.enter(root, tools)
+func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tree) (err error) {
+	p, err := b.enter(ctx, root, tools)
 	if err != nil {
 		return err
 	}
 	ch := p.chamber
-	defer ch.close()
+	defer func() { err = errors.Join(err, ch.close()) }()
 	b.step("install packages")
 	if err := p.install(ctx, b.config.Packages); err != nil {
 		return wrap("install packages", root, err)
@@ -209,8 +227,9 @@ func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tr
 }
 
 // enter makes a chamber for the root and a pacman that is ready to run in it.
-func (b *builder) enter(root, tools string) (*pacman, error) {
-	ch, err := enter(root, b.config.Hostname, b.config.CacheDir)
+func (b *builder) enter(ctx context.Context, root, tools string) (*pacman, error) {
+	ch, err := enter(chamberConfig{root, b.config.Hostname, b.config.CacheDir, b.config.NetworkNamespace},
+		func(s string) { b.config.logger().Debug(s, "root", root) })
 	if err != nil {
 		return nil, err
 	}
@@ -219,11 +238,12 @@ func (b *builder) enter(root, tools string) (*pacman, error) {
 		err = ch.bindTools(tools, b.config.CacheDir)
 	}
 	if err == nil {
+		p.sandbox = p.probeSandbox(ctx)
+		b.step(p.sandbox.why)
 		err = p.prepare()
 	}
 	if err != nil {
-		ch.close()
-		return nil, err
+		return nil, errors.Join(err, ch.close())
 	}
 	return p, nil
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // A chamber is where programs run that work on a root: mount, PID, IPC and UTS
-// namespaces of its own, with /dev, /proc, /sys, /run and /tmp mounted in the
+// namespaces and a control group of its own, with /dev, /proc, /sys, /run and /tmp mounted in the
 // root. Nothing that is mounted or left running in it outlives it: not the
 // agents that GnuPG starts, and not even when this process is killed.
 //
@@ -26,39 +26,68 @@ import (
 // cat(1) that reads from a pipe of ours; when the pipe closes, it ends, and the
 // kernel kills whatever else is in its PID namespace.
 type chamber struct {
-	root  string
+	chamberConfig
 	jobs  chan func()
 	ended chan struct{} // closed when the thread has left the namespace
 
+	group    *cgroup // that its programs run in, nil where there can be none
 	init     *exec.Cmd
 	initPipe io.Closer
 }
 
-// enter makes a chamber for root. The caller closes it. The package cache may be
-// empty.
-func enter(root, hostname, cache string) (*chamber, error) {
+// A chamberConfig says what a chamber is like.
+type chamberConfig struct {
+	root     string
+	hostname string // empty for the host's
+	cache    string // directory of packages, may be empty
+	netns    string // path of a network namespace, empty for the caller's
+}
+
+// enter makes a chamber. The caller closes it. Where no control group can be made,
+// it goes without, and the reason is told to log.
+func enter(config chamberConfig, log func(string)) (*chamber, error) {
 	if err := needPrograms("sh", "mount", "cat"); err != nil {
 		return nil, err
 	}
-	c := &chamber{root: root, jobs: make(chan func()), ended: make(chan struct{})}
+	c := &chamber{chamberConfig: config, jobs: make(chan func()), ended: make(chan struct{})}
+	group, err := newCgroup()
+	if err != nil {
+		log(fmt.Sprintf("no control group for the programs in the root: %v", err))
+	}
+	c.group = group
 	ready := make(chan error)
-	go c.own(hostname, cache, ready)
+	go c.own(ready)
 	if err := <-ready; err != nil {
 		<-c.ended
-		return nil, fmt.Errorf("make private namespaces: %w", err)
+		return nil, errors.Join(fmt.Errorf("make private namespaces: %w", err), c.removeGroup())
 	}
 	return c, nil
+}
+
+func (c *chamber) removeGroup() error {
+	if c.group == nil {
+		return nil
+	}
+	return c.group.remove()
+}
+
+// into makes a program start in the chamber's control group.
+func (c *chamber) into(attr *syscall.SysProcAttr) *syscall.SysProcAttr {
+	if c.group != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, int(c.group.dir.Fd())
+	}
+	return attr
 }
 
 // own is the goroutine that owns the chamber. Its thread is never unlocked and
 // dies with it. Before that it goes back to where it came from, because the
 // kernel tears a mount namespace down with its last member, and the caller may
 // want to unmount the root right after close.
-func (c *chamber) own(hostname, cache string, ready chan<- error) {
+func (c *chamber) own(ready chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() {
 		// The main thread cannot end, and answers for the program in /proc/self.
-		go c.own(hostname, cache, ready)
+		go c.own(ready)
 		runtime.UnlockOSThread()
 		return
 	}
@@ -74,7 +103,10 @@ func (c *chamber) own(hostname, cache string, ready chan<- error) {
 		return
 	}
 	defer unix.Setns(int(origin.Fd()), unix.CLONE_NEWNS)
-	err = c.furnish(hostname, cache)
+	err = c.joinNetwork()
+	if err == nil {
+		err = c.furnish()
+	}
 	if err == nil {
 		err = c.startInit()
 	}
@@ -94,19 +126,32 @@ func (c *chamber) do(f func() error) error {
 	return <-done
 }
 
+// joinNetwork enters the network namespace that the caller named, on the thread.
+func (c *chamber) joinNetwork() error {
+	if c.netns == "" {
+		return nil
+	}
+	f, err := openNetns(c.netns)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return os.NewSyscallError("setns", unix.Setns(int(f.Fd()), unix.CLONE_NEWNET))
+}
+
 // furnish mounts what programs expect to find in the root, on the thread.
-func (c *chamber) furnish(hostname, cache string) error {
+func (c *chamber) furnish() error {
 	if err := isolateMounts(); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if hostname != "" {
-		if err := unix.Sethostname([]byte(hostname)); err != nil {
+	if c.hostname != "" {
+		if err := unix.Sethostname([]byte(c.hostname)); err != nil {
 			return fmt.Errorf("set host name: %w", err)
 		}
 	}
 	// pacman looks for the mount point of what it writes to, to see how much space
 	// is left. In a chroot there may be none.
-	for _, dir := range []string{c.root, cache} {
+	for _, dir := range []string{c.root, c.cache} {
 		if dir == "" {
 			continue
 		}
@@ -236,7 +281,7 @@ func (c *chamber) startInit() error {
 	cmd.Dir = procPath(proc)
 	cmd.Env = environment()
 	pidfd := -1
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Setsid: true, PidFD: &pidfd}
+	cmd.SysProcAttr = c.into(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Setsid: true, PidFD: &pidfd})
 	var complaint tail
 	cmd.Stderr = &complaint
 	stdin, err := cmd.StdinPipe()
@@ -271,10 +316,11 @@ func (c *chamber) stopInit() {
 
 // close kills all that still runs in the chamber and takes down its mounts. When
 // it returns, nothing of the chamber is left.
-func (c *chamber) close() {
+func (c *chamber) close() error {
 	c.stopInit()
 	close(c.jobs)
 	<-c.ended
+	return c.removeGroup()
 }
 
 // A program is what is run in a chamber.
@@ -303,7 +349,7 @@ func (c *chamber) run(ctx context.Context, p program) error {
 	cmd.Env = environment()
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Chroot: p.chroot}
+	cmd.SysProcAttr = c.into(&syscall.SysProcAttr{Setsid: true, Chroot: p.chroot})
 	cmd.Cancel = c.init.Process.Kill
 	cmd.WaitDelay = outputDelay
 	err := c.do(cmd.Start)

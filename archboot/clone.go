@@ -167,7 +167,7 @@ func (b *builder) clone(ctx context.Context, c *claim, hash string) error {
 			return err
 		}
 		b.step("write settings")
-		return errors.Join(newSeed(t), removeHostKeys(t), b.settle(ctx, t, hash))
+		return errors.Join(replaceHostname(t, b.config.Hostname), newSeed(t), removeHostKeys(t), b.settle(ctx, t, hash))
 	})
 }
 

@@ -67,6 +67,10 @@ type Config struct {
 	// CacheDir keeps packages from one bootstrap to the next and may be shared
 	// by several at once. Empty keeps none.
 	CacheDir string `json:"-"`
+	// NetworkNamespace is the path of the network namespace that pacman and all that
+	// runs in the root are in, such as /proc/PID/ns/net. Empty means the caller's. A
+	// tarball, and the state of a mirror for a [Cache], are fetched from the caller's.
+	NetworkNamespace string `json:"-"`
 	// Progress, when not nil, is called with each [Event] of an operation, from
 	// one goroutine at a time. It must not block for long.
 	Progress func(Event) `json:"-"`

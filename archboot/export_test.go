@@ -3,6 +3,7 @@ package archboot
 import (
 	"context"
 	"os"
+	"path/filepath"
 )
 
 // Unpack unpacks a bootstrap tarball, for benchmarks.
@@ -13,4 +14,21 @@ func Unpack(ctx context.Context, name, dir string) error {
 	}
 	defer f.Close()
 	return extract(ctx, f, dir, "root.x86_64")
+}
+
+// ForgottenCgroups lists the control groups of bootstraps that are no longer at work.
+func ForgottenCgroups() []string {
+	own, err := ownCgroup()
+	if err != nil {
+		return nil
+	}
+	all, _ := filepath.Glob(filepath.Join(own, cgroupPrefix+"*"))
+	var forgotten []string
+	for _, path := range all {
+		if c, err := lockCgroup(path); err == nil {
+			unlock(c.dir)
+			forgotten = append(forgotten, path)
+		}
+	}
+	return forgotten
 }

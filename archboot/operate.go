@@ -65,6 +65,9 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	if _, err := t.Lstat(databaseLock); err == nil {
 		return fmt.Errorf("%w: %s is there: pacman is at work in the machine, or was killed; in the latter case remove the file", ErrBusy, databaseLock)
 	}
+	if err := b.placeCache(path); err != nil {
+		return err
+	}
 	err = b.transact(ctx, path, args)
 	err = errors.Join(err, t.RemoveAll(toolsName))
 	if ctx.Err() != nil { // it was killed
@@ -83,15 +86,15 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 const databaseLock = "/var/lib/pacman/db.lck"
 
 // transact runs one operation of pacman.
-func (b *builder) transact(ctx context.Context, root string, args []string) error {
+func (b *builder) transact(ctx context.Context, root string, args []string) (err error) {
 	tools, err := b.equip(ctx, root)
 	if err != nil {
 		return err
 	}
-	p, err := b.enter(root, tools)
+	p, err := b.enter(ctx, root, tools)
 	if err != nil {
 		return err
 	}
-	defer p.chamber.close()
+	defer func() { err = errors.Join(err, p.chamber.close()) }()
 	return p.run(ctx, args...)
 }

@@ -20,6 +20,15 @@ type pacman struct {
 	emit    func(Event)
 	tools   string // directory that pacman is in, empty for the host
 	gpgDir  string // as pacman sees it
+	sandbox sandbox
+}
+
+// program is the pacman to run.
+func (p *pacman) program() string {
+	if p.tools != "" {
+		return "/usr/bin/pacman"
+	}
+	return "pacman"
 }
 
 // view is where pacman sees the root.
@@ -78,6 +87,9 @@ func (p *pacman) conf(gpgDir string) []byte {
 	fmt.Fprintf(&b, "[options]\nRootDir = %s\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
 	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/etc/pacman.d/hooks/\nGPGDir = %s/\n", cache, root, gpgDir)
 	fmt.Fprintf(&b, "Architecture = %s\nCheckSpace\nParallelDownloads = 5\nSigLevel = Required\nLocalFileSigLevel = Optional\n", p.config.Architecture)
+	for _, option := range p.sandbox.options {
+		b.WriteString(option + "\n")
+	}
 	writeRepositories(&b, p.config.Repositories)
 	return []byte(b.String())
 }
@@ -107,12 +119,8 @@ func (p *pacman) run(ctx context.Context, args ...string) error {
 
 // quietly runs pacman and passes on what it prints.
 func (p *pacman) quietly(ctx context.Context, line func(string), args ...string) error {
-	path := "pacman"
-	if p.tools != "" {
-		path = "/usr/bin/pacman"
-	}
 	return p.chamber.run(ctx, program{
-		path:   path,
+		path:   p.program(),
 		chroot: p.tools,
 		args:   append([]string{"--config", p.view() + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
 		line: func(s string) {
