@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // What went wrong, for errors.Is. A missing root is [fs.ErrNotExist] and a lack
@@ -80,6 +82,9 @@ func wrap(op, root string, err error) error {
 	var have *Error
 	if err == nil || errors.As(err, &have) {
 		return err
+	}
+	if (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)) && !errors.Is(err, ErrNoSpace) {
+		err = fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}
 	return &Error{Op: op, Root: root, Err: err}
 }

@@ -3,12 +3,14 @@ package archboot_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prologin/rig/archboot"
 	"github.com/prologin/rig/archboot/archtest"
+	"github.com/prologin/rig/archboot/archtest/alpm"
 )
 
 // TestMirrorFaults lets a real mirror misbehave towards the real pacman.
@@ -90,5 +92,49 @@ func TestOneBadServer(t *testing.T) {
 	}
 	if !strings.Contains(said.String(), "warning: failed retrieving") {
 		t.Errorf("nothing was said about the bad server:\n%s", &said)
+	}
+}
+
+// TestExpiredKey: a mirror whose key has expired since it signed.
+func TestExpiredKey(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, ExpiredKey: true, Packages: []alpm.Package{{Name: "base", Version: "1-1"}}})
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, configFor(m)); !errors.Is(err, archboot.ErrSignature) {
+		t.Errorf("got %v, want %v", err, archboot.ErrSignature)
+	}
+	assertEmpty(t, root)
+}
+
+// TestHostileNames: a database that is signed, but names files outside. Whatever
+// pacman makes of it, nothing is written or read there.
+func TestHostileNames(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	for name, file := range map[string]string{
+		"filename climbs":   "%FILENAME%\n../../../../../../tmp/archboot-hostile.pkg.tar.zst\n\n%NAME%\nbase\n\n",
+		"filename absolute": "%FILENAME%\n/etc/archboot-hostile.pkg.tar.zst\n\n%NAME%\nbase\n\n",
+		"name climbs":       "%FILENAME%\nbase-1-1-any.pkg.tar.zst\n\n%NAME%\n../../base\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := synthetic(t)
+			m.Inject("test.db*", m.Database(map[string]string{"base-1-1/desc": file + "%VERSION%\n1-1\n\n%ARCH%\nany\n\n%CSIZE%\n10\n\n%ISIZE%\n10\n\n"}))
+			root, cache := t.TempDir(), t.TempDir()
+			c := configFor(m)
+			c.CacheDir = filepath.Join(cache, "pkg")
+			err := archboot.Bootstrap(t.Context(), root, c)
+			var typed *archboot.Error
+			if !errors.As(err, &typed) {
+				t.Errorf("got %v", err)
+			}
+			t.Log(err)
+			assertEmpty(t, root)
+			for _, dir := range []string{"/tmp", "/etc", cache} {
+				if found, _ := filepath.Glob(filepath.Join(dir, "*hostile*")); len(found) > 0 {
+					t.Errorf("written outside: %q", found)
+				}
+			}
+		})
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,24 +61,50 @@ func resign(sign func(message []byte) ([]byte, error)) Fault {
 // release of every package, which the mirror no longer has. Inject it for "*.db*"
 // or for a narrower pattern that covers the database and its signature.
 func (m *Mirror) StaleDatabase() Fault {
+	return m.forged(func(data []byte) []byte {
+		if old, err := age(data); err == nil {
+			return old
+		}
+		return data
+	})
+}
+
+// Database answers requests for databases with one of the given files, signed by the
+// right key: what a mirror could say whose owner is hostile. Their names are such as
+// "base-1-1/desc"; nothing in them is checked. Inject it for "*.db*" or for a narrower
+// pattern that covers the database and its signature.
+func (m *Mirror) Database(files map[string]string) Fault {
+	return m.forged(func([]byte) []byte { return pack(files) })
+}
+
+// forged answers with what edit makes of a file, and with a good signature of that.
+func (m *Mirror) forged(edit func(data []byte) []byte) Fault {
 	return func(next http.Handler) http.Handler {
-		stale := Rewrite(func(data []byte) []byte {
-			if old, err := age(data); err == nil {
-				return old
-			}
-			return data
-		})(next)
+		edited := Rewrite(edit)(next)
 		signed := resign(func(message []byte) ([]byte, error) {
 			return m.key.Sign(bytes.NewReader(message), time.Now())
-		})(stale)
+		})(edited)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, ".sig") {
 				signed.ServeHTTP(w, r)
 				return
 			}
-			stale.ServeHTTP(w, r)
+			edited.ServeHTTP(w, r)
 		})
 	}
+}
+
+// pack makes a compressed archive. It is written to memory, where nothing fails.
+func pack(files map[string]string) []byte {
+	var b bytes.Buffer
+	zip := gzip.NewWriter(&b)
+	out := tar.NewWriter(zip)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		_ = out.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name]))})
+		_, _ = io.WriteString(out, files[name])
+	}
+	_, _ = out.Close(), zip.Close()
+	return b.Bytes()
 }
 
 // age rewrites a database so that each package has release 0.
