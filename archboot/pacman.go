@@ -20,7 +20,18 @@ type pacman struct {
 	emit    func(Event)
 	tools   string // directory that pacman is in, empty for the host
 	gpgDir  string // as pacman sees it
+	hookDir string // in the root
 	sandbox sandbox
+}
+
+// hooksOf is the administrator's directory of hooks, or one of ours where the root has
+// none yet: pacman 7.1 wants it to be there, and must not take that of the host.
+func hooksOf(t *intree.Tree) (string, error) {
+	const own = "/etc/pacman.d/hooks"
+	if info, err := t.Stat(own); err == nil && info.IsDir() {
+		return own, nil
+	}
+	return workDir + "/hooks", t.MkdirAll(workDir+"/hooks", 0o755)
 }
 
 // program is the pacman to run.
@@ -61,6 +72,9 @@ func (p *pacman) prepare() error {
 		if err := t.MkdirAll(workDir, 0o700); err != nil {
 			return err
 		}
+		if p.hookDir, err = hooksOf(t); err != nil {
+			return err
+		}
 		p.gpgDir = hostKeyring
 		if len(p.config.Keys) > 0 {
 			p.gpgDir = p.view() + workDir + "/gnupg"
@@ -85,7 +99,7 @@ func (p *pacman) conf(gpgDir string) []byte {
 	root, cache := p.view(), p.cache()
 	var b strings.Builder
 	fmt.Fprintf(&b, "[options]\nRootDir = %s\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
-	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/etc/pacman.d/hooks/\nGPGDir = %s/\n", cache, root, gpgDir)
+	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/\nGPGDir = %s/\n", cache, root+p.hookDir, gpgDir)
 	fmt.Fprintf(&b, "Architecture = %s\nCheckSpace\nParallelDownloads = 5\nSigLevel = Required\nLocalFileSigLevel = Optional\n", p.config.Architecture)
 	for _, option := range p.sandbox.options {
 		b.WriteString(option + "\n")
