@@ -74,6 +74,8 @@ func ExamplePlan_WriteManual() {
 	// web: 2 stages
 	// =============
 	//
+	// After each stage, a snapshot of web is taken: its files are written to disk, and it is frozen for a moment.
+	//
 	// 1. nginx
 	// --------
 	//

@@ -33,6 +33,17 @@ func writeFile(name string, data []byte, perm os.FileMode) error {
 	return syncDir(filepath.Dir(name))
 }
 
+// sweep removes what a program that was killed in writeFile has left. Whoever holds the
+// lab's lock is the only writer. What cannot be removed is in nobody's way.
+func (d stateDir) sweep() {
+	for _, dir := range []string{".", "machines", "recipes", "ports", "checkpoints"} {
+		left, _ := filepath.Glob(d.path(dir, ".new-*"))
+		for _, name := range left {
+			os.Remove(name)
+		}
+	}
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -54,9 +54,24 @@ func TestNeedsAcrossMachines(t *testing.T) {
 		f.run(stage.Steering{Until: "gw/g1"})
 		f.wantLog("gw", "g1")
 		f.wantLog("web", "w1 w2 w3")
-		if notes := f.kinds(stage.Note); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2" {
+		if notes := f.kinds(stage.Note); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2: that is undone" {
 			t.Errorf("notes %+v", notes)
 		}
+		f.run(stage.Steering{})
+	})
+	t.Run("again tells of others, whose turn comes later", func(t *testing.T) {
+		f.run(stage.Steering{From: "gw/g2", Only: []string{"gw"}}, "gw/g2", "gw/g3")
+		if notes := f.kinds(stage.Note); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2: that runs again" {
+			t.Errorf("notes %+v", notes)
+		}
+		f.run(stage.Steering{}, "web/w2", "web/w3")
+		f.plan.Setups[1].Stages[1].Steps = []stage.Step{do("changed again")}
+		f.run(stage.Steering{Only: []string{"gw"}}, "gw/g2", "gw/g3")
+		if notes := f.kinds(stage.Note); len(notes) != 1 {
+			t.Errorf("after a change: notes %+v", notes)
+		}
+		f.run(stage.Steering{}, "web/w2", "web/w3")
+		f.plan.Setups[1].Stages[1].Steps = []stage.Step{do("changed")}
 		f.run(stage.Steering{})
 	})
 	t.Run("until leaves others alone", func(t *testing.T) {

@@ -3,11 +3,14 @@ package stage_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,43 +93,80 @@ func child(t *testing.T, dir string, event int, delay time.Duration) (killed boo
 	return false
 }
 
-// TestKilled kills the program at each event of a run, one after the other, and then at
-// any time. Each next run goes on, and the trees become those of an undisturbed run,
-// although no stage could bear being run twice on the same tree.
-func TestKilled(t *testing.T) {
-	t.Parallel()
-	check := func(dir string) {
-		t.Helper()
-		for machine, want := range map[string]string{"web": "w1\nw2\nw3\n", "gw": "g1\ng2\ng3\n"} {
-			got, err := os.ReadFile(filepath.Join(dir, machine, "tree", "log"))
-			if err != nil || string(got) != want {
-				t.Fatalf("%s's log is %q, %v; want %q", machine, got, err, want)
-			}
+// outcome describes all that a run leaves: trees, snapshots by key, records.
+func outcome(t *testing.T, dir string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, machine := range []string{"gw", "web"} {
+		v, err := stagetest.NewVolume(filepath.Join(dir, machine), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := v.Files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved, err := v.Saved(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for _, s := range saved {
+			keys = append(keys, s.Key)
+		}
+		slices.Sort(keys)
+		state, err := os.ReadFile(filepath.Join(dir, "state", "machines", machine+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "%s: files %q\nsnapshots %q\nrecords %s\n", machine, files, keys, state)
+	}
+	for _, pattern := range []string{"state/.new-*", "state/*/.new-*", "*/snapshots/.new-*", "*/.link"} {
+		if left, _ := filepath.Glob(filepath.Join(dir, pattern)); left != nil {
+			t.Errorf("left behind: %q", left)
 		}
 	}
+	return out.String()
+}
+
+// fullMeasure is how often the program is killed where RIG_TORTURE is set.
+const fullMeasure = 200
+
+// TestKilled kills the program at each event of a run, one after the other, and then at
+// any time. Each next run goes on, and what it leaves becomes that of an undisturbed
+// run, although no stage could bear being run twice on the same tree.
+func TestKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
+	child(t, dir, 0, 0)
+	want := outcome(t, dir)
 	kills := 0
+	last := func(dir string) {
+		t.Helper()
+		child(t, dir, 0, 0)
+		if got := outcome(t, dir); got != want {
+			t.Fatalf("after %d kills, what is left:\n%s\nwant:\n%s", kills, got, want)
+		}
+	}
 	for event := 1; ; event++ {
 		if testing.Short() && event%7 != 0 {
 			continue
 		}
 		dir := filepath.Join(dir, strconv.Itoa(event))
 		if !child(t, dir, event, 0) {
-			check(dir)
 			break // the run has fewer events
 		}
 		kills++
-		child(t, dir, 0, 0)
-		check(dir)
+		last(dir)
 	}
-	for i := range 8 {
+	torture := os.Getenv("RIG_TORTURE") != ""
+	for i := 0; i < 8 || torture && kills < fullMeasure; i++ {
 		dir := filepath.Join(dir, "at-any-time-"+strconv.Itoa(i))
 		// Longer and longer, so that a slow machine gets to the end as well.
 		for most := 20; child(t, dir, 0, time.Duration(5+rand.IntN(most))*time.Millisecond); most += most / 4 {
 			kills++
 		}
-		child(t, dir, 0, 0)
-		check(dir)
+		last(dir)
 	}
 	t.Logf("killed %d times", kills)
 }

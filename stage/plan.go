@@ -91,6 +91,14 @@ func (q Quiesce) String() string {
 	return "frozen"
 }
 
+// manual says how for the printed plan.
+func (q Quiesce) manual() string {
+	if q == QuiesceStop {
+		return "it is powered off and started again"
+	}
+	return "its files are written to disk, and it is frozen for a moment"
+}
+
 // ref names a stage of a machine.
 type ref struct{ machine, stage string }
 

@@ -84,6 +84,7 @@ func (p Plan) writeManual(w io.Writer, notes map[string]string) error {
 			title = s.Machine + ": 1 stage"
 		}
 		fmt.Fprintf(&b, "%s\n%s\n", title, strings.Repeat("=", len(title)))
+		fmt.Fprintf(&b, "\nAfter each stage, a snapshot of %s is taken: %s.\n", s.Machine, s.Quiesce.manual())
 		for n, st := range s.Stages {
 			st.writeManual(&b, s.Machine, n+1, notes[s.Machine+"/"+st.Name])
 		}

@@ -117,11 +117,14 @@ func (r *run) aim(node int) error {
 // reached reports whether the tree may be that of the stage at index i or of a later
 // one.
 func (t *track) reached(i int) bool {
-	if !t.state.Clean {
-		return true
-	}
+	return !t.state.Clean || t.holds(i)
+}
+
+// holds reports whether the tree is that of the stage at index i or of a later one, be
+// it as they are now or as they were when they were completed.
+func (t *track) holds(i int) bool {
 	for _, w := range t.work[i:] {
-		if t.state.Tree == w.key {
+		if key := t.state.Tree; key != "" && (key == w.key || key == t.state.Keys[w.Name]) {
 			return true
 		}
 	}

@@ -61,6 +61,7 @@ func (l *Lab) Run(ctx context.Context, s Steering) (*Result, error) {
 	start := time.Now()
 	r := &run{Lab: l, steering: s, slots: make(chan struct{}, l.opts.Parallel), peers: l.opts.Targets}
 	r.logs = l.dir.path("logs", start.UTC().Format("20060102T150405.000"))
+	l.dir.sweep()
 	if err := l.dir.pruneLogs(); err != nil {
 		l.log.Debug("old logs not removed", "err", err)
 	}
@@ -144,23 +145,17 @@ func (r *run) announce() {
 	}
 }
 
-// leftBehind tells of machines that keep stages although what they need is undone.
+// leftBehind tells of machines that this run leaves alone although stages that theirs
+// need are undone or run again.
 func (r *run) leftBehind() (notes []string) {
-	wanted := map[string]bool{}
-	for _, t := range r.tracks {
-		for _, w := range t.work {
-			wanted[w.ref.String()] = w.wanted
-		}
-	}
 	for _, t := range r.tracks {
 		if t.goal >= 0 {
 			continue
 		}
-		for _, w := range t.work {
+		for i, w := range t.work {
 			for _, need := range w.Needs {
-				n, _ := parseRef(need)
-				if !wanted[need] && t.state.Keys[w.Name] == w.key && r.goesBack(n.machine) {
-					notes = append(notes, fmt.Sprintf("%s keeps stage %s, which needs %s", t.setup.Machine, w.Name, need))
+				if what := r.becomesOf(need); what != "" && t.holds(i) {
+					notes = append(notes, fmt.Sprintf("%s keeps stage %s, which needs %s: that %s", t.setup.Machine, w.Name, need, what))
 				}
 			}
 		}
@@ -168,13 +163,20 @@ func (r *run) leftBehind() (notes []string) {
 	return notes
 }
 
-func (r *run) goesBack(machine string) bool {
+// becomesOf says what a run does to a stage that was complete, "" if nothing.
+func (r *run) becomesOf(need string) string {
 	for _, t := range r.tracks {
-		if t.setup.Machine == machine {
-			return t.goal >= 0 && !t.clean
+		for i, w := range t.work {
+			switch {
+			case w.ref.String() != need || t.goal < 0 || t.clean || !t.holds(i):
+			case w.run:
+				return "runs again"
+			case i > t.goal:
+				return "is undone"
+			}
 		}
 	}
-	return false
+	return ""
 }
 
 // powerOff stops what the run was using when it was cancelled. A tree that will be

@@ -173,9 +173,17 @@ func (m *machine) unknown() error {
 	return m.state.update(func(s *machineState) { s.Clean, s.Tree = false, "" })
 }
 
-// known records that the tree was made that of the stage with the given key.
+// known records that the tree was made that of the stage with the given key, and with it
+// those before. A program that was killed may have saved a tree that it did not record.
 func (m *machine) known(key string) error {
-	return m.state.update(func(s *machineState) { s.Clean, s.Tree, s.Up = true, key, false })
+	return m.state.update(func(s *machineState) {
+		s.Clean, s.Tree, s.Up = true, key, false
+		for _, w := range m.work[:m.resume+1] {
+			if w.skip == "" {
+				s.Keys[w.Name] = w.key
+			}
+		}
+	})
 }
 
 func (m *machine) start(ctx context.Context) error {

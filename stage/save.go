@@ -22,6 +22,10 @@ func (m *machine) save(ctx context.Context, stage, key, parent string) error {
 	}
 	e.Why = how
 	m.emit(e)
+	if how == "running" && !m.warned {
+		m.warned = true
+		m.note("it cannot be frozen: its tree is saved while it runs, with its files written to disk just before")
+	}
 	s := Saved{Name: name, Key: key, Parent: parent}
 	if err == nil {
 		err = m.quiet(ctx, how, func() error { return m.target.Volume.Save(ctx, s) })

@@ -22,7 +22,8 @@ type track struct {
 	running bool // the machine runs
 	up      bool // the machine must run
 
-	binds []Bind // what the machine was started with, or will be
+	warned bool   // that the machine cannot be frozen
+	binds  []Bind // what the machine was started with, or will be
 }
 
 // work is one stage in one run.
