@@ -3,42 +3,108 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/prologin/rig/snapshot"
 )
 
 // Clean removes all that labs with these options have made: machines, network, trees
 // with their snapshots, pool, mirror and records. It goes on after a failure and is
-// complete when it returns nil.
-func Clean(ctx context.Context, c Config, o Options) (err error) {
+// complete when it returns nil. What is foreign stays.
+func Clean(ctx context.Context, c Config, o Options) error {
+	left, err := CleanAll(ctx, c, o, func(Item) bool { return false })
+	if err == nil {
+		err = Left(left)
+	}
+	return err
+}
+
+// Left is an error that names the items that are not foreign, if there are any.
+func Left(items []Item) error {
+	var errs []error
+	for _, item := range items {
+		if !item.Foreign {
+			errs = append(errs, fmt.Errorf("still there: %v", item))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CleanAll is Clean for what is foreign as well, if foreign says so, which is asked
+// before anything is removed. It returns what is found by looking again in the end: nothing,
+// unless something foreign is left.
+func CleanAll(ctx context.Context, c Config, o Options, foreign func(Item) bool) (left []Item, err error) {
 	o.Keep = true
 	l, err := newLab(c, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.Close(ctx)) }()
-	for _, step := range []func(context.Context) error{l.lock, l.openHost, l.checkNames} {
+	for _, step := range []func(context.Context) error{l.lock, l.recall} {
 		if err := step(ctx); err != nil {
-			return &HostError{err}
+			return nil, &HostError{err}
 		}
 	}
-	err = errors.Join(
-		l.each(func(m *machine) error { return m.Kill(ctx) }),
+	if err := l.removeForeign(ctx, foreign); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{l.openHost, l.checkNames} {
+		if err := step(ctx); err != nil {
+			return nil, &HostError{err}
+		}
+	}
+	if err := l.clean(ctx); err != nil {
+		return nil, err
+	}
+	if left, err = l.survey(ctx); err == nil && Left(left) == nil {
+		l.say("clean: nothing of the lab is left on this host")
+	}
+	return left, err
+}
+
+func (l *Lab) removeForeign(ctx context.Context, foreign func(Item) bool) error {
+	items, err := l.survey(ctx)
+	if err != nil {
+		return &HostError{err}
+	}
+	var errs []error
+	for _, item := range items {
+		if item.Foreign && foreign(item) {
+			errs = append(errs, item.remove(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Lab) clean(ctx context.Context) error {
+	err := l.each(func(m *machine) error { return m.Kill(ctx) })
+	mounts, mountErr := l.surveyMounts(ctx)
+	errs := []error{err, mountErr}
+	for _, m := range mounts {
+		errs = append(errs, m.remove(ctx))
+	}
+	errs = append(errs,
 		l.cleanNetwork(ctx),
 		l.cleanStore(ctx),
 		os.RemoveAll(l.StageDir()),
 		os.RemoveAll(l.ownCache()), // one that -cache names may hold others' things
 	)
-	if err == nil {
-		l.say("clean: nothing of the lab is left on this host")
+	for _, name := range l.Records {
+		errs = append(errs, os.RemoveAll(filepath.Join(l.State, name)))
 	}
-	return err
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return os.RemoveAll(l.knownFile())
 }
 
 func (l *Lab) cleanNetwork(ctx context.Context) error {
-	if err := l.openNet(); err != nil {
-		return err
+	if l.net == nil {
+		if err := l.openNet(); err != nil {
+			return err
+		}
 	}
 	return l.net.Remove(ctx, l.Bridge())
 }

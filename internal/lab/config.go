@@ -25,6 +25,10 @@ type Config struct {
 	// AddOns are the packages that the embedded mirror is to have beyond its own.
 	AddOns []string
 
+	// Records are names of files and directories that the program keeps in the lab's
+	// state directory, for [Clean] to remove.
+	Records []string
+
 	// Machines are all that may be on the lab's network, needed this time or not.
 	Machines []Machine
 }

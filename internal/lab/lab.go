@@ -61,7 +61,7 @@ func Open(ctx context.Context, c Config, o Options) (_ *Lab, err error) {
 	if err := syspkg.Ensure(ctx, l.out(), !o.NoInstall, l.needs()); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{l.lock, l.openHost, l.checkNames, l.openNetwork, l.openStore, l.openPackages} {
+	for _, step := range []func(context.Context) error{l.lock, l.openHost, l.checkNames, l.remember, l.openNetwork, l.openStore, l.openPackages} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

@@ -2,10 +2,12 @@ package prolo
 
 import (
 	"net/netip"
+	"path/filepath"
 	"strings"
 
 	"github.com/prologin/rig/archboot"
 	"github.com/prologin/rig/internal/lab"
+	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/stage"
 )
 
@@ -20,7 +22,7 @@ type machine struct {
 	keep string
 }
 
-// machines are those of the finals.
+// machines are those of the finals, each after those that it needs.
 func machines(p Payload) []machine {
 	list := []machine{
 		{
@@ -28,11 +30,44 @@ func machines(p Payload) []machine {
 			stages:  gwStages,
 			keep:    "curl http://" + UplinkAddress + "/, dig @" + UplinkAddress + " gw." + Domain,
 		},
+		{
+			Machine: lab.Machine{
+				Name: MachineRHFS, After: MachineGW,
+				// For the NFS server in user space.
+				Config: nspawn.Config{SystemCallFilter: []string{"open_by_handle_at", "name_to_handle_at"}},
+			},
+			stages: rhfsStages,
+			needs:  []string{MachineGW},
+		},
+		{
+			Machine: lab.Machine{Name: MachineWeb, After: MachineGW},
+			stages:  webStages,
+			needs:   []string{MachineGW},
+		},
+		{
+			Machine: lab.Machine{
+				Name: MachinePas, After: MachineGW, Boots: &lab.Tree{Machine: MachineRHFS, Path: "/export/nfsroot_ro"},
+				Config: nspawn.Config{ReadOnly: true, Tmpfs: pasTmpfs(), Devices: []string{"/dev/fuse"}},
+			},
+			stages: pasStages,
+			needs:  []string{MachineGW, MachineRHFS},
+		},
 	}
 	for i := range list {
 		list[i].Config.Hostname = hostname(list[i].Name)
 		list[i].Config.SuppressSync = true
-		list[i].Config.Overlays = append(list[i].Config.Overlays, p.overlays()...)
+		if list[i].Boots == nil {
+			list[i].Config.Overlays = p.overlays()
+		}
+	}
+	return list
+}
+
+// pasTmpfs is what a contestant's machine forgets when it is switched off.
+func pasTmpfs() []nspawn.Tmpfs {
+	list := []nspawn.Tmpfs{{Target: "/var/tmp", Options: "mode=1777"}}
+	for _, dir := range []string{"/home", "/var/log", "/var/spool/mail", "/var/lib/isolate", "/var/lib/lightdm", "/var/lib/lightdm-data"} {
+		list = append(list, nspawn.Tmpfs{Target: dir, Options: "mode=0755"})
 	}
 	return list
 }
@@ -48,7 +83,8 @@ func config(list []machine) lab.Config {
 			Locale:   "en_US.UTF-8", TimeZone: "Europe/Paris",
 			NTP: []string{"ntp." + Domain},
 		},
-		AddOns: AddOns(),
+		AddOns:  AddOns(),
+		Records: []string{filepath.Base(standIn("")), secretFile},
 	}
 	for _, m := range list {
 		c.Machines = append(c.Machines, m.Machine)

@@ -84,6 +84,9 @@ func (p Payload) Validate() error {
 // holds it.
 const masterSecret = "PROLOGIN_SADM_MASTER_SECRET"
 
+// secretFile keeps a secret of the lab's own, in its state directory.
+const secretFile = "secret"
+
 // secret returns a secret from the environment or else a random one of the lab's own.
 func secret(state string) func(context.Context, string) ([]byte, error) {
 	return func(_ context.Context, name string) ([]byte, error) {
@@ -93,7 +96,7 @@ func secret(state string) func(context.Context, string) ([]byte, error) {
 		if name != masterSecret {
 			return nil, fmt.Errorf("secret %s: set the variable of that name: %w", name, stage.ErrNotFound)
 		}
-		file := filepath.Join(state, "secret")
+		file := filepath.Join(state, secretFile)
 		value, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			value = []byte(rand.Text())

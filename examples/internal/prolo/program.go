@@ -32,6 +32,8 @@ type Program struct {
 	options      lab.Options
 	payload      Payload
 	clean, needs bool
+	ownSADM      bool // the payload is the stand-in
+	contestants  int
 }
 
 // Lab is a lab with its stages.
@@ -75,6 +77,9 @@ func (p *Program) register(fs *flag.FlagSet) {
 
 func (p *Program) check() error {
 	err := errors.Join(cli.OneOf("generation", p.payload.Generation, "2018", "2019"), p.payload.Validate(), p.options.Complete())
+	if p.ownSADM = p.payload.Dir == ""; p.ownSADM {
+		p.payload.Dir = standIn(p.options.State)
+	}
 	p.payload.Internet = "http://" + HostAddress + ":" + lab.MirrorPort + "/"
 	if strings.Contains(p.options.Mirror, "://") {
 		p.payload.Internet = p.options.Mirror
@@ -128,6 +133,11 @@ func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 		l.Keep = c.Keep || err != nil && c.KeepFailed()
 		err = errors.Join(err, l.Close(ctx))
 	}()
+	if p.ownSADM {
+		if err := unpack(p.payload.Dir); err != nil {
+			return err
+		}
+	}
 	plan := p.plan()
 	targets, err := l.Targets(ctx, &plan)
 	if err != nil {
