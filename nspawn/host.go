@@ -111,17 +111,29 @@ func open(ctx context.Context, options HostOptions) (*Host, error) {
 	if err := h.chooseLauncher(ctx, options.Launcher); err != nil {
 		return nil, err
 	}
-	// Hosts with different records may have machines of the same name.
-	sum := sha256.Sum256([]byte(stateDir))
-	h.cgroup = cgroup(mount).child("rig").child(hex.EncodeToString(sum[:4]))
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		return nil, err
+	}
+	if h.cgroup, err = h.cgroupOf(mount); err != nil {
+		return nil, err
+	}
 	if h.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		return nil, errors.Join(err, h.null.Close())
-	}
 	h.closing, h.shutdown = context.WithCancel(context.WithoutCancel(ctx))
 	return h, nil
+}
+
+// cgroupOf is the control group of this Host's machines. Hosts with different records
+// may have machines of the same name, and in different mount namespaces records may
+// differ that have the same path.
+func (h *Host) cgroupOf(mount string) (cgroup, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(h.options.StateDir, &st); err != nil {
+		return "", fmt.Errorf("stat %s: %w", h.options.StateDir, err)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", h.options.StateDir, st.Dev, st.Ino))
+	return cgroup(mount).child("rig").child(hex.EncodeToString(sum[:4])), nil
 }
 
 // Close ends the supervision of this Host's machines, which it stops first if
