@@ -14,8 +14,8 @@ func (c *Config) network(keep bool) netsetup.Network {
 	return netsetup.Network{Bridge: c.Bridge(), Prefixes: []netip.Prefix{c.Prefix}, Masquerade: true, Keep: keep}
 }
 
-func (c *Config) zone(keep bool) netsetup.Zone {
-	return netsetup.Zone{Name: c.Zone, Prefixes: []netip.Prefix{c.Prefix}, Masquerade: true, Keep: keep}
+func (l *Lab) zone(keep bool) netsetup.Zone {
+	return netsetup.Zone{Name: l.Zone, Prefixes: []netip.Prefix{l.Prefix}, Masquerade: true, Keep: keep, Persistent: l.Persistent}
 }
 
 func (l *Lab) openNet() (err error) {

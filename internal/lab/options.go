@@ -39,6 +39,9 @@ type Options struct {
 	// Keep leaves machines, network and storage as they are when the lab is closed.
 	Keep bool
 
+	// Persistent has networkd's part of the network outlive a boot of the host.
+	Persistent bool
+
 	// Netns is the path of the network namespace to work in; empty means the caller's.
 	Netns string
 	// Out is where it is told what was chosen; nil is silent.

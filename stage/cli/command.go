@@ -15,8 +15,9 @@ import (
 type Command struct {
 	Flags
 
-	// Out is for what was asked for, Messages for everything else.
-	Out, Messages *os.File
+	// Out is for what was asked for, Messages for everything else. In is the
+	// process's standard input.
+	Out, Messages, In *os.File
 
 	program *Program
 	plan    stage.Plan
@@ -83,6 +84,8 @@ func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
 		return err
 	case c.Restore != "":
 		return lab.RestoreCheckpoint(ctx, c.Restore)
+	case c.Bisect != "":
+		return c.bisect(ctx, lab)
 	case c.Explain != "":
 		return c.explain(ctx, lab)
 	case c.Diff != "":
@@ -116,6 +119,16 @@ func (c *Command) subject() string {
 		return c.program.Machine
 	}
 	return c.plan.Name
+}
+
+func (c *Command) bisect(ctx context.Context, lab *stage.Lab) error {
+	machine, check := c.bisection(c.program.Machine)
+	found, err := lab.Bisect(ctx, machine, check)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Out, "%s: %s is the first stage after which it fails: %v\n", machine, found, check)
+	return nil
 }
 
 func (c *Command) explain(ctx context.Context, lab *stage.Lab) error {

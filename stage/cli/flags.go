@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/check"
 )
 
 // Flags are the flags that every program has.
@@ -24,6 +25,10 @@ type Flags struct {
 
 	// Checkpoint and Restore keep all machines under a name, and go back to it.
 	Checkpoint, Restore string
+
+	// Bisect looks for the first stage after which a command fails in a machine:
+	// "COMMAND", or "MACHINE: COMMAND".
+	Bisect string
 
 	// Explain and Diff say why a stage runs again, and which files it changed.
 	Explain, Diff string
@@ -86,6 +91,7 @@ func (f *Flags) registerSteering(fs *flag.FlagSet) {
 	fs.StringVar(&f.Rollback, "rollback", "", "make all trees those of the moment after this `stage`, and run nothing")
 	fs.StringVar(&f.Checkpoint, "checkpoint", "", "afterwards keep the state of all machines at one moment under this `name`")
 	fs.StringVar(&f.Restore, "restore", "", "make all machines those of the checkpoint of this `name`, and run nothing")
+	fs.StringVar(&f.Bisect, "bisect", "", "find the first stage after which this `command` fails in the machine, and run nothing; \"MACHINE: COMMAND\" names another machine")
 	fs.StringVar(&f.Explain, "explain", "", "say what changed in this `stage` since it was last completed, and run nothing")
 	fs.StringVar(&f.Diff, "diff", "", "list the files that this `stage` changed, and run nothing")
 }
@@ -101,6 +107,10 @@ func (f *Flags) registerOutput(fs *flag.FlagSet) {
 	fs.StringVar(&f.JUnit, "junit", "", "write the run as JUnit XML to `file`")
 	fs.StringVar(&f.JSON, "json", "", "write each event as a line of JSON to `file`, as it comes")
 	fs.StringVar(&f.Trace, "trace", "", "write the run as a trace for Perfetto to `file`")
+	f.registerVerbosity(fs)
+}
+
+func (f *Flags) registerVerbosity(fs *flag.FlagSet) {
 	fs.BoolVar(&f.Verbose, "v", false, "show what the steps print and each change to the host")
 	fs.BoolVar(&f.Quiet, "q", false, "show failures only")
 }
@@ -121,13 +131,22 @@ func (f *Flags) validate() error {
 // acts lists the flags given that ask for something else than a run.
 func (f *Flags) acts() (names []string) {
 	for _, act := range []struct{ name, value string }{
-		{"-rollback", f.Rollback}, {"-restore", f.Restore}, {"-explain", f.Explain}, {"-diff", f.Diff},
+		{"-rollback", f.Rollback}, {"-restore", f.Restore}, {"-bisect", f.Bisect}, {"-explain", f.Explain}, {"-diff", f.Diff},
 	} {
 		if act.value != "" {
 			names = append(names, act.name)
 		}
 	}
 	return names
+}
+
+// bisection is what -bisect asks for.
+func (f *Flags) bisection(machine string) (string, stage.Check) {
+	command := f.Bisect
+	if name, rest, ok := strings.Cut(command, ": "); ok && !strings.ContainsAny(name, " \t'\"") {
+		machine, command = name, rest
+	}
+	return machine, check.Run("sh", "-c", command)
 }
 
 // stages are the flags that name a stage each.
@@ -165,6 +184,10 @@ func (f *Flags) check(plan stage.Plan, machine string) error {
 		if err == nil && name != "" {
 			err = lab.Check(stage.Steering{Until: name})
 		}
+	}
+	if err == nil && f.Bisect != "" {
+		name, _ := f.bisection(machine)
+		err = lab.Check(stage.Steering{Only: []string{name}})
 	}
 	if err == nil {
 		return nil

@@ -35,6 +35,7 @@ type Program struct {
 	Check func() error
 
 	// Plan returns the plan. It looks at nothing on the host. It is called after Check.
+	// A program without one has no flags but -v, -q and its own.
 	Plan func() (stage.Plan, error)
 
 	// Manual writes what comes before the plan's own manual. It may be nil.
@@ -73,7 +74,7 @@ func (p Program) Exec(ctx context.Context, args []string, out, messages *os.File
 }
 
 func (p *Program) exec(ctx context.Context, args []string, out, messages *os.File) (err error) {
-	c := &Command{program: p, Out: out, Messages: messages}
+	c := &Command{program: p, Out: out, Messages: messages, In: os.Stdin}
 	fs, err := p.parse(&c.Flags, args, messages)
 	if err != nil {
 		return err
@@ -84,15 +85,17 @@ func (p *Program) exec(ctx context.Context, args []string, out, messages *os.Fil
 			return p.usageError(err)
 		}
 	}
-	if c.plan, err = p.Plan(); err != nil {
-		return p.usageError(err)
-	}
-	c.qualify(c.plan, p.Machine)
-	if err := c.check(c.plan, p.Machine); err != nil {
-		return p.usageError(err)
-	}
-	if c.Flags.Plan {
-		return c.writePlan(out)
+	if p.Plan != nil {
+		if c.plan, err = p.Plan(); err != nil {
+			return p.usageError(err)
+		}
+		c.qualify(c.plan, p.Machine)
+		if err := c.check(c.plan, p.Machine); err != nil {
+			return p.usageError(err)
+		}
+		if c.Flags.Plan {
+			return c.writePlan(out)
+		}
 	}
 	if err := c.openOutput(); err != nil {
 		return err
@@ -142,6 +145,9 @@ func (p *Program) usageError(err error) error {
 
 func (p *Program) groups(f *Flags) []group {
 	groups := f.groups()
+	if p.Plan == nil {
+		groups = []group{{"What to see", f.registerVerbosity}}
+	}
 	if p.Flags != nil {
 		groups = append(groups, group{p.Title, p.Flags})
 	}

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -115,12 +114,7 @@ func (p *Program) plan() stage.Plan {
 // run opens the lab, does what the flags ask for, and closes it.
 func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 	p.options.Keep = c.Keep || c.KeepFailed()
-	if !c.Quiet {
-		p.options.Out = c.Messages
-	}
-	if c.Verbose {
-		p.options.Logger = slog.New(slog.NewTextHandler(c.Messages, nil))
-	}
+	listen(c, &p.options)
 	config := config(machines(p.payload))
 	if p.clean {
 		return lab.Clean(ctx, config, p.options)
