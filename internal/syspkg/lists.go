@@ -25,6 +25,15 @@ func Mirror() []Need {
 	}
 }
 
+// VM lists what a virtual machine that boots over the network needs: an emulator, and
+// the boot ROM of its network card.
+func VM() []Need {
+	return []Need{
+		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86"},
+		{"/usr/lib/ipxe/qemu/efi-virtio.rom", "ipxe-qemu", ""},
+	}
+}
+
 // Tests lists what the tests need beside all of the above: a C compiler for the
 // race detector, and the programs that results are compared with.
 func Tests() []Need {
