@@ -313,6 +313,8 @@ func TestIPv6(t *testing.T) {
 	l.network.Forwards = []Forward{{"tcp", netip.MustParseAddrPort("[::]:8080"), netip.MustParseAddrPort("[fd10::fe]:80")}}
 	l.host.sh(t, "ip address add 2001:db8::2/64 dev uplink nodad; ip route add default via 2001:db8::1")
 	l.world.sh(t, "ip address add 2001:db8::1/64 dev eth0 nodad")
+	// The kernel adds an address's own route in the background, without DAD too.
+	l.host.sh(t, "until ip -6 route show table local | grep -q '^local 2001:db8::2 '; do sleep 0.01; done")
 	before := l.host.picture(t)
 	h := l.host.open(t, l.state)
 	l.apply(t, h)
