@@ -118,7 +118,7 @@ func (p *Program) parse(f *Flags, args []string, messages io.Writer) (*flag.Flag
 		return nil, err
 	}
 	if name, ok := strings.CutPrefix(text(err), "flag provided but not defined: -"); ok {
-		err = fmt.Errorf("flag provided but not defined: -%s%s", name, nearest.Hint(name, flagNames(fs)))
+		err = fmt.Errorf("flag provided but not defined: -%s%s", name, nearest.Hint("-"+name, flagNames(fs)))
 	}
 	if err == nil && fs.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
@@ -173,7 +173,7 @@ ends it at once. Exit status: 0 done, 1 a step or check failed, 2 wrong usage,
 `
 
 func flagNames(fs *flag.FlagSet) (names []string) {
-	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
 	return names
 }
 
