@@ -51,9 +51,5 @@ func (p *Program) candidates(before, last string) []string {
 	if last != "" && !strings.HasPrefix(last, "-") {
 		return nil
 	}
-	var flags []string
-	for _, name := range flagNames(fs) {
-		flags = append(flags, "-"+name)
-	}
-	return flags
+	return flagNames(fs)
 }
