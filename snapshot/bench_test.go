@@ -48,6 +48,7 @@ func plant(b *testing.B, dir string, n int) {
 type contest struct {
 	name         string
 	ours, theirs []time.Duration
+	before       func() // each measurement, not measured; may be nil
 }
 
 func (c *contest) run(b *testing.B, ours, theirs func() error) {
@@ -56,6 +57,9 @@ func (c *contest) run(b *testing.B, ours, theirs func() error) {
 		times *[]time.Duration
 		f     func() error
 	}{{&c.ours, ours}, {&c.theirs, theirs}} {
+		if c.before != nil {
+			c.before()
+		}
 		start := time.Now()
 		if err := side.f(); err != nil {
 			b.Fatal(err)
@@ -97,9 +101,20 @@ func quiet(b *testing.B, dir string) {
 }
 
 // btrfsBench is a volume of n entries on a pool of the benchmark's own.
-func btrfsBench(b *testing.B, n int) *Volume {
+func btrfsBench(b *testing.B, n int) *Volume { return planted(b, newPool(b, 8<<30), n) }
+
+// memoryBench is the same in memory, where flushing costs nothing.
+func memoryBench(b *testing.B, n int) *Volume {
+	dir := filepath.Join(newTmpfs(b), "pool")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		b.Fatal(err)
+	}
+	return planted(b, newPoolIn(b, dir, 2<<30), n)
+}
+
+func planted(b *testing.B, p *Pool, n int) *Volume {
 	b.Helper()
-	v := newVolume(b, openStore(b, newPool(b, 8<<30).Dir(), Options{Driver: Btrfs()}), "gw")
+	v := newVolume(b, openStore(b, p.Dir(), Options{Driver: Btrfs()}), "gw")
 	plant(b, v.Path(), n)
 	quiet(b, v.store.Dir())
 	return v
@@ -107,8 +122,16 @@ func btrfsBench(b *testing.B, n int) *Volume {
 
 // BenchmarkSnapshotCreate: against the btrfs program, which keeps no record of it.
 func BenchmarkSnapshotCreate(b *testing.B) {
-	v := btrfsBench(b, entries)
-	c, i := contest{name: "snapshot-create"}, 0
+	benchmarkCreate(b, btrfsBench(b, entries), "snapshot-create")
+}
+
+// BenchmarkSnapshotCreateMemory: the same without the disk's share of it.
+func BenchmarkSnapshotCreateMemory(b *testing.B) {
+	benchmarkCreate(b, memoryBench(b, entries), "snapshot-create-memory")
+}
+
+func benchmarkCreate(b *testing.B, v *Volume, name string) {
+	c, i := contest{name: name}, 0
 	for b.Loop() {
 		i++
 		c.run(b, func() error {
@@ -123,13 +146,21 @@ func BenchmarkSnapshotCreate(b *testing.B) {
 
 // BenchmarkSnapshotRestore: against what one does by hand with the btrfs program.
 func BenchmarkSnapshotRestore(b *testing.B) {
-	v := btrfsBench(b, entries)
+	benchmarkRestore(b, btrfsBench(b, entries), "snapshot-restore")
+}
+
+// BenchmarkSnapshotRestoreMemory: the same without the disk's share of it.
+func BenchmarkSnapshotRestoreMemory(b *testing.B) {
+	benchmarkRestore(b, memoryBench(b, entries), "snapshot-restore-memory")
+}
+
+func benchmarkRestore(b *testing.B, v *Volume, name string) {
 	take(b, v, "s", Metadata{})
 	their := filepath.Join(v.store.Dir(), "their")
 	if err := command("btrfs", "subvolume", "snapshot", v.frozen("s"), their); err != nil {
 		b.Fatal(err)
 	}
-	c := contest{name: "snapshot-restore"}
+	c := contest{name: name, before: func() { quiet(b, v.store.Dir()) }}
 	for b.Loop() {
 		c.run(b, func() error { return v.Restore(b.Context(), "s") }, func() error {
 			if err := command("btrfs", "subvolume", "delete", their); err != nil {

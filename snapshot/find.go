@@ -59,15 +59,6 @@ func (v *Volume) FindKey(ctx context.Context, key string) (Snapshot, error) {
 	return Snapshot{}, wrap(Error{Op: "find", Path: v.store.dir, Volume: v.name}, err)
 }
 
-// nextSequence orders snapshots whatever the clock does.
-func (v *Volume) nextSequence() (uint64, error) {
-	list, err := v.list()
-	if err != nil || len(list) == 0 {
-		return 1, err
-	}
-	return list[len(list)-1].sequence + 1, nil
-}
-
 // list reads all snapshots, oldest first. One that is deleted meanwhile is left out.
 func (v *Volume) list() ([]Snapshot, error) {
 	if err := v.exists(); err != nil {

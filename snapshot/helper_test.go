@@ -35,7 +35,11 @@ func needRoot(t testing.TB) {
 func newPool(t testing.TB, size int64) *Pool {
 	t.Helper()
 	needRoot(t)
-	dir := t.TempDir()
+	return newPoolIn(t, t.TempDir(), size)
+}
+
+func newPoolIn(t testing.TB, dir string, size int64) *Pool {
+	t.Helper()
 	p, err := CreatePool(t.Context(), filepath.Join(dir, "pool"), size, filepath.Join(dir, "mnt"))
 	if err != nil {
 		t.Fatal(err)

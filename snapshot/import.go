@@ -80,7 +80,7 @@ func (op *operation) importRecord(ctx context.Context, v *Volume, m Manifest) er
 	if err := op.importItem(ctx, op.work("record", "snapshots", m.Name), m.record(1)); err != nil {
 		return err
 	}
-	err := step(ctx, "write base", func() error { return os.Symlink(m.Name, op.work("record", "base")) })
+	err := step(ctx, "write base", func() error { return os.Symlink(baseTarget(m.Name, 1), op.work("record", "base")) })
 	if err != nil {
 		return err
 	}
@@ -152,6 +152,9 @@ func (v *Volume) importSnapshot(ctx context.Context, r io.Reader, im *importer) 
 		}
 		if err == nil {
 			err = op.importItem(ctx, op.work("item"), rec)
+		}
+		if err == nil {
+			err = op.draftBase(ctx, v.base(), rec.Sequence)
 		}
 		if err != nil {
 			return err

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 )
@@ -94,53 +97,110 @@ func rootIn(home *mountinfo.Info, path string) string {
 	return filepath.Join(home.Root, strings.TrimPrefix(path, home.Mountpoint))
 }
 
-// processUsers looks at every process once and at every mount namespace once.
+// A processSearch looks at every process once and at every mount namespace once, on all
+// processors.
+type processSearch struct {
+	home *mountinfo.Info
+	path string
+	mark string // what any mount of the tree has in its line: most tables need no parsing
+
+	mu    sync.Mutex
+	pids  []int
+	seen  map[string]bool // mount namespaces
+	found users
+}
+
 func processUsers(home *mountinfo.Info, path string) (users, error) {
-	procs, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
 	self, err := os.Readlink("/proc/self/ns/mnt")
 	if err != nil {
 		return nil, err
 	}
-	// What any mount of the tree has in its line, so that most tables need no parsing.
+	s := &processSearch{home: home, path: path, mark: markOf(home, path), seen: map[string]bool{self: true}}
+	procs, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	names, err := procs.Readdirnames(-1)
+	if err := errors.Join(err, procs.Close()); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			s.pids = append(s.pids, pid)
+		}
+	}
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(s.work)
+	}
+	workers.Wait()
+	slices.SortFunc(s.found, func(a, b user) int { return a.pid - b.pid })
+	return s.found, nil
+}
+
+func markOf(home *mountinfo.Info, path string) string {
 	mark := rootIn(home, path)
 	if i := strings.IndexAny(mark, " \t\n\\#"); i >= 0 {
 		mark = mark[:i] // the table spells these otherwise
 	}
-	mark = fmt.Sprintf(" %d:%d %s", home.Major, home.Minor, mark)
-	var us users
-	seen := map[string]bool{self: true}
-	for _, p := range procs {
-		pid, err := strconv.Atoi(p.Name())
-		if err != nil {
-			continue
+	return fmt.Sprintf(" %d:%d %s", home.Major, home.Minor, mark)
+}
+
+func (s *processSearch) work() {
+	for {
+		s.mu.Lock()
+		if len(s.pids) == 0 {
+			s.mu.Unlock()
+			return
 		}
-		dir := filepath.Join("/proc", p.Name())
-		if root, err := os.Readlink(dir + "/root"); err == nil && root != "/" && below(root, path) {
-			us = append(us, user{pid, programOf(dir), "its root there"})
-		}
-		ns, err := os.Readlink(dir + "/ns/mnt")
-		if err != nil || seen[ns] { // gone, or a kernel thread
-			continue
-		}
-		seen[ns] = true
-		for _, u := range mountUsers(mountsOf(dir, mark), home, path) {
-			us = append(us, user{pid, programOf(dir), u.how + " in its namespace"})
-			break
-		}
+		pid := s.pids[len(s.pids)-1]
+		s.pids = s.pids[:len(s.pids)-1]
+		s.mu.Unlock()
+		s.process(pid)
 	}
-	return us, nil
+}
+
+func (s *processSearch) process(pid int) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	if root, err := os.Readlink(dir + "/root"); err == nil && root != "/" && below(root, s.path) {
+		s.add(user{pid, programOf(dir), "its root there"})
+	}
+	ns, err := os.Readlink(dir + "/ns/mnt")
+	if err != nil || s.met(ns) { // gone, or a kernel thread
+		return
+	}
+	if us := mountUsers(mountsOf(dir, s.mark), s.home, s.path); len(us) > 0 {
+		s.add(user{pid, programOf(dir), us[0].how + " in its namespace"})
+	}
+}
+
+func (s *processSearch) met(ns string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.seen[ns]
+	s.seen[ns] = true
+	return before
+}
+
+func (s *processSearch) add(u user) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found = append(s.found, u)
 }
 
 // mountsOf reads the mounts of a process, none if it is gone or no line has the mark.
 func mountsOf(dir, mark string) []*mountinfo.Info {
-	text, err := os.ReadFile(dir + "/mountinfo")
-	if err != nil || !bytes.Contains(text, []byte(mark)) {
+	f, err := os.Open(dir + "/mountinfo")
+	if err != nil {
 		return nil
 	}
-	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(text), nil)
+	defer f.Close()
+	var text bytes.Buffer
+	text.Grow(16 << 10) // a file of the kernel's has no size to go by
+	if _, err := text.ReadFrom(f); err != nil || !bytes.Contains(text.Bytes(), []byte(mark)) {
+		return nil
+	}
+	mounts, err := mountinfo.GetMountsFromReader(&text, nil)
 	if err != nil {
 		return nil
 	}

@@ -29,8 +29,8 @@ func (v *Volume) RenameSnapshot(ctx context.Context, name, to string) error {
 
 // draftRecords makes new records in the workshop for what names the snapshot.
 func (op *operation) draftRecords(ctx context.Context, v *Volume) error {
-	if v.base() == op.Snapshot {
-		if err := op.draftBase(ctx, op.To); err != nil {
+	if base, sequence := v.readBase(); base == op.Snapshot {
+		if err := op.draftBase(ctx, op.To, sequence); err != nil {
 			return err
 		}
 	}

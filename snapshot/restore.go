@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 )
 
 // Restore makes the volume a copy of one of its snapshots again, in one atomic
@@ -15,22 +14,34 @@ import (
 // tree: stop the machine first.
 func (v *Volume) Restore(ctx context.Context, name string) error {
 	in := intent{Op: "restore", Volume: v.name, Snapshot: name}
+	var unused func() error
 	err := v.store.do(ctx, in, func() error {
 		if err := v.has(name); err != nil {
 			return err
 		}
-		return v.unused()
+		if !v.store.driver.Capabilities().Instant {
+			unused = func() error { return nil }
+			return v.unused()
+		}
+		// The new tree is made meanwhile, which waits for the disk.
+		unused = aside(v.unused)
+		return nil
 	}, func(op *operation) error {
-		if err := v.store.driver.Thaw(ctx, op.work("tree"), v.frozen(name)); err != nil {
+		err := v.store.driver.Thaw(ctx, op.work("tree"), v.frozen(name))
+		if busy := unused(); busy != nil {
+			return busy
+		}
+		if err != nil {
 			return err
 		}
 		if err := op.identify(ctx, op.work("tree")); err != nil {
 			return err
 		}
-		if err := op.draftBase(ctx, name); err != nil {
+		_, sequence := v.readBase()
+		if err := op.draftBase(ctx, name, sequence); err != nil {
 			return err
 		}
-		_, err := v.store.driver.Identity(v.Path())
+		_, err = v.store.driver.Identity(v.Path())
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // somebody removed the tree: this brings it back
 			return v.store.driver.Place(ctx, op.work("tree"), v.Path())
@@ -42,6 +53,13 @@ func (v *Volume) Restore(ctx context.Context, name string) error {
 	return wrap(Error{Op: "restore", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
 }
 
+// aside runs f and returns what waits for its result.
+func aside(f func() error) func() error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return func() error { return <-done }
+}
+
 // settleRestore: the volume is restored from the moment it shows the new tree;
 // what is in the workshop is then the old one.
 func (op *operation) settleRestore(ctx context.Context) (bool, error) {
@@ -51,34 +69,4 @@ func (op *operation) settleRestore(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return true, op.moveBase(ctx, v)
-}
-
-// base is the name of the snapshot that the volume's tree descends from, or empty.
-// It is the target of a symbolic link for the reason that intents are.
-func (v *Volume) base() string {
-	name, err := os.Readlink(v.record("base"))
-	if err != nil {
-		return ""
-	}
-	return name
-}
-
-// draftBase makes the new base in the workshop, since what may find no space is done
-// while the operation can still be undone.
-func (op *operation) draftBase(ctx context.Context, name string) error {
-	return step(ctx, "draft base", func() error { return os.Symlink(name, op.work("base")) })
-}
-
-// moveBase puts the new base, unless that has been done, into the volume's record.
-func (op *operation) moveBase(ctx context.Context, v *Volume) error {
-	return op.move(ctx, op.work("base"), v.record("base"))
-}
-
-// move renames a draft, if it is still there, to the place it was made for.
-func (op *operation) move(ctx context.Context, draft, path string) error {
-	there, err := present(draft)
-	if err != nil || !there {
-		return err
-	}
-	return rename(ctx, draft, path, 0)
 }

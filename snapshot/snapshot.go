@@ -92,7 +92,7 @@ func (v *Volume) snapshot(ctx context.Context, name string, md Metadata) (Snapsh
 		if err := v.store.driver.Freeze(ctx, op.work("item", "tree"), v.Path()); err != nil {
 			return err
 		}
-		if err := op.draftBase(ctx, name); err != nil {
+		if err := op.draftBase(ctx, name, rec.Sequence); err != nil {
 			return err
 		}
 		return rename(ctx, op.work("item"), v.item(name), unix.RENAME_NOREPLACE)

@@ -36,9 +36,7 @@ func checkExportSince(t *testing.T, s *snapshot.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flipped := bytes.Clone(since.Bytes())
-	flipped[len(flipped)/2] ^= 1
-	_, err = w.Import(t.Context(), bytes.NewReader(flipped), snapshot.ImportOptions{})
+	_, err = w.Import(t.Context(), bytes.NewReader(since.Bytes()[:since.Len()-1]), snapshot.ImportOptions{})
 	is(t, err, snapshot.ErrCorrupt)
 	same(t, []string{"a"}, names(t, w))
 	got, err := w.Import(t.Context(), bytes.NewReader(since.Bytes()), snapshot.ImportOptions{Digest: digest})
