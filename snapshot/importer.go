@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 	"hash"
 	"io"
 	"os"
@@ -111,7 +112,11 @@ func (im *importer) readTree(root *os.File) error {
 		if im.entries++; im.entries > im.opts.MaxEntries {
 			return corrupt(errors.New("has more entries than are allowed"))
 		}
-		if err := step(im.ctx, "unpack entry", func() error { return u.entry(h) }); err != nil {
+		err = step(im.ctx, "unpack entry", func() error { return u.entry(h) })
+		if errors.Is(err, unix.EINVAL) { // nothing that a tree ever had
+			err = corrupt(err)
+		}
+		if err != nil {
 			return fmt.Errorf("%q: %w", abbreviate(h.Name), err)
 		}
 	}

@@ -124,8 +124,9 @@ func processUsers(home *mountinfo.Info, path string) (users, error) {
 	if err := errors.Join(err, procs.Close()); err != nil {
 		return nil, err
 	}
+	kernel := kernelThreads()
 	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil {
+		if pid, err := strconv.Atoi(name); err == nil && !kernel[name] {
 			s.pids = append(s.pids, pid)
 		}
 	}
@@ -136,6 +137,20 @@ func processUsers(home *mountinfo.Info, path string) (users, error) {
 	workers.Wait()
 	slices.SortFunc(s.found, func(a, b user) int { return a.pid - b.pid })
 	return s.found, nil
+}
+
+// kernelThreads are the children of kthreadd, of which there are many, and none uses a
+// tree. Where the kernel does not list children it is an empty set.
+func kernelThreads() map[string]bool {
+	text, _ := os.ReadFile("/proc/2/task/2/children")
+	comm, _ := os.ReadFile("/proc/2/comm")
+	threads := map[string]bool{}
+	if string(comm) == "kthreadd\n" { // as it is outside of any PID namespace
+		for _, pid := range strings.Fields(string(text)) {
+			threads[pid] = true
+		}
+	}
+	return threads
 }
 
 func markOf(home *mountinfo.Info, path string) string {
