@@ -35,8 +35,8 @@ test-host: bin/testhost ## run the tests that want systemd, machined and network
 	CGO_ENABLED=0 $(GO) test -timeout 20m -exec "$(TESTHOST) exec" $(HOSTED); \
 		status=$$?; $(TESTHOST) stop; exit $$status
 
-test-suites: needs ## test with mirrors of every Debian suite and with all add-ons: takes half an hour
-	RIG_SUITES=all $(GO) test -timeout 60m $(ROOT) ./archboot/...
+test-suites: needs ## test with machines and mirrors of every Debian suite and with all add-ons: takes half an hour
+	RIG_SUITES=all $(GO) test -timeout 60m $(ROOT) ./archboot/... ./nspawn
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }

@@ -103,9 +103,6 @@ func (c *Config) identity(a *arguments) {
 
 // killSignal is the request to power off.
 func (c *Config) killSignal() string {
-	if len(c.Command) > 0 {
-		return orDefault(c.KillSignal, "SIGTERM")
-	}
 	return orDefault(c.KillSignal, "SIGRTMIN+4")
 }
 

@@ -89,7 +89,8 @@ type Config struct {
 	Console Console
 
 	// KillSignal asks the first process to power off, by name ("SIGRTMIN+4").
-	// Empty means SIGRTMIN+4 for an init, SIGTERM for a Command.
+	// Empty means SIGRTMIN+4, on which the stub init of a Command sends
+	// it SIGTERM and SIGHUP.
 	KillSignal string
 	// Stop holds the deadlines of an orderly stop.
 	Stop StopTimeouts

@@ -240,12 +240,11 @@ func (p *settingsReader) finish() {
 	c.Network.Veth = p.veth && c.Network.Bridge == "" && c.Network.Zone == ""
 	added := len(c.Network.Interfaces) + len(c.Network.MACVLAN) + len(c.Network.IPVLAN) + len(c.Network.Extra)
 	c.Network.Host = !p.private && !c.Network.hasHost0() && c.Network.Namespace == "" && added == 0
+	c.KillSignal = unlessDefault(c.KillSignal, "SIGRTMIN+4")
 	if !p.boot {
 		c.Command = p.parameters
-		c.KillSignal = unlessDefault(c.KillSignal, "SIGTERM")
 	} else {
 		c.KernelCommandLine = p.parameters
-		c.KillSignal = unlessDefault(c.KillSignal, "SIGRTMIN+4")
 		if len(p.parameters) > 0 && c.Hostname != "" && p.parameters[0] == "systemd.hostname="+c.Hostname {
 			c.KernelCommandLine = nonEmpty(p.parameters[1:])
 		}

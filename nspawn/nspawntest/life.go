@@ -65,7 +65,7 @@ func testStubbornMachine(t *testing.T, s *suite) {
 }
 
 func testStopWithoutPatience(t *testing.T, s *suite) {
-	m := s.start(t, nspawn.Config{Name: s.name("patience"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM; while :; do sleep 1; done"}})
+	m := s.start(t, nspawn.Config{Name: s.name("patience"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM HUP; while :; do sleep 1; done"}})
 	ctx, cancel := context.WithTimeout(testContext(t), 50*time.Millisecond)
 	defer cancel()
 	if err := m.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -89,6 +89,27 @@ func testCommandAsPayload(t *testing.T, s *suite) {
 	}
 	if console := strings.Join(m.Console(5), "\n"); console != "said" {
 		t.Errorf("console: %q", console)
+	}
+}
+
+// testCommandObeys wants a payload to hear of the end and to have time for it.
+func testCommandObeys(t *testing.T, s *suite) {
+	m := s.start(t, nspawn.Config{
+		Name: s.name("obeys"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' HUP; trap 'sleep 0.1; echo bye; exit' TERM; echo up; sleep 1000 & wait"},
+	})
+	ctx := testContext(t)
+	up := func(context.Context) (bool, error) {
+		return strings.Contains(strings.Join(m.Console(5), "\n"), "up"), nil
+	}
+	if err := m.WaitFor(ctx, "the command", up); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	status, err := m.Wait(ctx)
+	if console := strings.Join(m.Console(5), "\n"); err != nil || status.Forced != "" || console != "up\nbye" {
+		t.Errorf("Wait: %+v, %v, console %q", status, err, console)
 	}
 }
 

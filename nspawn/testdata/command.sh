@@ -1,1 +1,1 @@
-systemd-nspawn --settings=no --machine=job --directory=/roots/job --resolv-conf=off --timezone=off --link-journal=no --kill-signal=SIGTERM --network-namespace-path=/run/netns/lab --as-pid2 -- sh -c 'echo "$HOME"'
+systemd-nspawn --settings=no --machine=job --directory=/roots/job --resolv-conf=off --timezone=off --link-journal=no --kill-signal=SIGRTMIN+4 --network-namespace-path=/run/netns/lab --as-pid2 -- sh -c 'echo "$HOME"'
