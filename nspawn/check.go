@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,8 +33,13 @@ func (h *Host) Check(config Config) error {
 		}
 	}
 	for i, device := range config.Devices {
-		if info, err := os.Stat(device); err != nil || info.Mode()&fs.ModeDevice == 0 {
-			f.add(index("Devices", i), "%s is no device node of this host", device)
+		path, optional := strings.CutPrefix(device, "-")
+		info, err := os.Stat(path)
+		if optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil || info.Mode()&fs.ModeDevice == 0 {
+			f.add(index("Devices", i), "%s is no device node of this host", path)
 		}
 	}
 	for i, credential := range config.Credentials {

@@ -3,6 +3,8 @@ package nspawn
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +66,7 @@ func (h *Host) CommandLine(config Config) (CommandLine, error) {
 	if err != nil {
 		return CommandLine{}, fail("write the command line of", config.Name, err)
 	}
+	config.leaveOutMissing()
 	line := config.CommandLine()
 	if h.launcher == LauncherDirect {
 		line.Args = slices.Insert(line.Args, 1, "--register=no", "--keep-unit")
@@ -99,6 +102,19 @@ func (c *Config) identity(a *arguments) {
 	for _, entry := range c.Environment {
 		a.add("--setenv", entry)
 	}
+}
+
+// leaveOutMissing takes away what may be missing on this host and is.
+func (c *Config) leaveOutMissing() {
+	missing := func(path string) bool {
+		_, err := os.Stat(path)
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	c.Binds = slices.DeleteFunc(slices.Clone(c.Binds), func(b Bind) bool { return b.Optional && missing(b.Source) })
+	c.Devices = slices.DeleteFunc(slices.Clone(c.Devices), func(device string) bool {
+		path, optional := strings.CutPrefix(device, "-")
+		return optional && missing(path)
+	})
 }
 
 // killSignal is the request to power off.
@@ -156,7 +172,7 @@ func (c *Config) mounts(a *arguments) {
 		}
 	}
 	for _, device := range c.Devices {
-		a.add("--bind", escapeColon(device))
+		a.add("--bind", Bind{Source: strings.TrimPrefix(device, "-")}.String())
 	}
 	for _, tmpfs := range c.Tmpfs {
 		a.add("--tmpfs", tmpfs.String())
@@ -173,13 +189,10 @@ func (c *Config) mounts(a *arguments) {
 	}
 }
 
-// String is the form of nspawn's --bind and Bind=, without ReadOnly.
+// String is the form of nspawn's --bind and Bind=, without ReadOnly and Optional.
 func (b Bind) String() string {
 	target := orDefault(b.Target, b.Source)
 	text := escapeColon(b.Source)
-	if b.Optional {
-		text = "-" + text
-	}
 	text += ":" + escapeColon(target)
 	var options []string
 	if b.NoRecursive {
@@ -243,7 +256,7 @@ func (c *Config) properties(a *arguments) {
 		a.add("--property", fmt.Sprintf("TasksMax=%d", c.Limits.Tasks))
 	}
 	for _, device := range c.Devices {
-		a.add("--property", "DeviceAllow="+device+" rwm")
+		a.add("--property", "DeviceAllow="+strings.TrimPrefix(device, "-")+" rwm")
 	}
 }
 

@@ -56,7 +56,7 @@ var samples = map[string]Config{
 		Tmpfs:        []Tmpfs{{Target: "/home", Options: "mode=0755"}, {Target: "/var/log"}},
 		Overlays:     []Overlay{{Layers: []string{"/base", "/upper"}, Target: "/opt"}, {Layers: []string{"/a", "/b"}, Target: "/usr/local", ReadOnly: true}},
 		Inaccessible: []string{"/root/secret"},
-		Devices:      []string{"/dev/nbd0"},
+		Devices:      []string{"/dev/nbd0", "-/dev/kvm"},
 		Limits:       Limits{Memory: 512 << 20, CPUs: 1.5, Tasks: 400, OpenFiles: 4096},
 		Reboot:       RebootStop, Console: ConsoleReadOnly,
 	},

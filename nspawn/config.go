@@ -44,7 +44,8 @@ type Config struct {
 	// Inaccessible are paths in the machine that nothing may open.
 	Inaccessible []string
 	// Devices are device nodes of the host, such as /dev/net/tun, that the
-	// machine may use.
+	// machine may use. One with a leading '-', as "-/dev/kvm", is left out by a
+	// Host that has none.
 	Devices []string
 
 	// Capabilities are kept beyond nspawn's default set, as "CAP_SYS_TIME";
@@ -215,7 +216,8 @@ type Bind struct {
 	Target string // absolute path in the machine; empty means Source
 	// ReadOnly forbids writing through this path.
 	ReadOnly bool
-	// Optional makes a missing Source no error.
+	// Optional makes a missing Source no error: a Host leaves the bind out then.
+	// nspawn itself knows no such thing, nor does a .nspawn file.
 	Optional bool
 	// IDMap shows files as owned by the machine's users when Users maps them.
 	IDMap bool

@@ -62,7 +62,8 @@ func TestFoundAfterSIGKILL(t *testing.T) {
 	privileged(t)
 	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
 	killedProgram(t, "orphan", state, root, "ready", 0)
-	host := openHost(t, nspawn.HostOptions{StateDir: state})
+	events := newEventLog()
+	host := openHost(t, nspawn.HostOptions{StateDir: state, Events: events.tell})
 	ctx := testContext(t)
 
 	if swept, err := host.Sweep(ctx); err != nil || len(swept) != 0 {
@@ -91,11 +92,9 @@ func TestFoundAfterSIGKILL(t *testing.T) {
 	if got := shell(t, m, "echo hello"); got != "hello" {
 		t.Errorf("Command: %q", got)
 	}
-	leader := m.Leader()
 	_ = m.Command(ctx, "systemctl", "reboot").Run()
-	for m.Leader() == leader && ctx.Err() == nil {
-		time.Sleep(5 * time.Millisecond)
-	}
+	events.await(t, nspawn.EventRebooted)
+	events.await(t, nspawn.EventStarted)
 	if err := m.WaitReady(ctx); err != nil {
 		t.Errorf("after its reboot: %v", err)
 	}

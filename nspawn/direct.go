@@ -22,6 +22,7 @@ func (d *direct) place(name string) cgroup { return d.h.cgroup.child(name) }
 // the end of this program ends the machine.
 func (d *direct) launch(_ context.Context, m *Machine) (*boot, error) {
 	h, config, g := d.h, m.config(), m.cgroup()
+	config.leaveOutMissing()
 	if err := g.make(); err != nil {
 		return nil, err
 	}

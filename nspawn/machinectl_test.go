@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prologin/rig/internal/testhost"
 	"github.com/prologin/rig/nspawn"
@@ -22,7 +21,8 @@ func TestMachinectl(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := filepath.Join(t.TempDir(), "state")
-	host := openHost(t, nspawn.HostOptions{StateDir: state})
+	events := newEventLog()
+	host := openHost(t, nspawn.HostOptions{StateDir: state, Events: events.tell})
 	m := boot(t, host, nspawn.Config{Name: "known", Root: root, LinkJournal: "try-guest"})
 	for _, c := range []struct{ command, want string }{
 		{"machinectl list --no-legend", "known"},
@@ -51,11 +51,10 @@ func TestMachinectl(t *testing.T) {
 	if out, err := exec.Command("machinectl", "reboot", "known").CombinedOutput(); err != nil {
 		t.Errorf("machinectl reboot: %v: %s", err, out)
 	}
-	for m.Leader() == leader || m.Leader() == 0 {
-		if ctx.Err() != nil {
-			t.Fatal("no reboot")
-		}
-		time.Sleep(5 * time.Millisecond)
+	events.await(t, nspawn.EventRebooted)
+	events.await(t, nspawn.EventStarted)
+	if m.Leader() == leader {
+		t.Error("the same leader after a reboot")
 	}
 	if err := m.WaitReady(ctx); err != nil {
 		t.Error(err)

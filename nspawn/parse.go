@@ -161,7 +161,7 @@ func (p *settingsReader) files(key, value string) bool {
 func (p *settingsReader) bind(value string, readOnly bool) {
 	parts := splitColons(value, 3)
 	b := Bind{ReadOnly: readOnly}
-	b.Source, b.Optional = strings.CutPrefix(parts[0], "-")
+	b.Source = parts[0]
 	if len(parts) > 1 && parts[1] != b.Source {
 		b.Target = parts[1]
 	}

@@ -75,7 +75,10 @@ func (c *Config) writeFiles(w *settingsWriter) {
 	if c.Users.Mode != UsersHost {
 		w.set("PrivateUsersOwnership", c.ownership())
 	}
-	for _, bind := range c.Binds {
+	for i, bind := range c.Binds {
+		if bind.Optional {
+			w.omit(index("Binds", i)+".Optional", "is for a Host to decide")
+		}
 		if bind.ReadOnly {
 			w.set("BindReadOnly", bind.String())
 		} else {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +23,7 @@ type terminal struct {
 	person, plug *os.File // the person's side and the program's
 	mu           sync.Mutex
 	seen         bytes.Buffer
+	grown        chan struct{} // closed when more is seen
 	before       *unix.Termios
 }
 
@@ -45,7 +45,7 @@ func newTerminal(t *testing.T) *terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{t: t, person: person, plug: plug}
+	term := &terminal{t: t, person: person, plug: plug, grown: make(chan struct{})}
 	term.before = term.attributes()
 	t.Cleanup(func() { plug.Close(); person.Close() })
 	go func() {
@@ -54,6 +54,8 @@ func newTerminal(t *testing.T) *terminal {
 			n, err := person.Read(buf)
 			term.mu.Lock()
 			term.seen.Write(buf[:n])
+			close(term.grown)
+			term.grown = make(chan struct{})
 			term.mu.Unlock()
 			if err != nil {
 				return
@@ -86,16 +88,19 @@ func (term *terminal) typeKeys(keys string) {
 // await waits until the person has seen a word that was not typed.
 func (term *terminal) await(ctx context.Context, word string) {
 	term.t.Helper()
-	for ctx.Err() == nil {
+	for {
 		term.mu.Lock()
-		found := strings.Contains(term.seen.String(), word)
+		seen, grown := term.seen.String(), term.grown
 		term.mu.Unlock()
-		if found {
+		if strings.Contains(seen, word) {
 			return
 		}
-		time.Sleep(2 * time.Millisecond)
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			term.t.Fatalf("%q was not shown, but %q", word, seen)
+		}
 	}
-	term.t.Fatalf("%q was not shown, but %q", word, term.seen.String())
 }
 
 func (term *terminal) restored() {
@@ -135,17 +140,14 @@ func TestShell(t *testing.T) {
 	t.Run("size is followed", func(t *testing.T) {
 		ctx := testContext(t)
 		term, done := open(t, ctx, nspawn.ShellOptions{})
-		term.typeKeys("trap 'echo now $(stty size)' WINCH; echo set''up\n")
+		term.typeKeys("trap 'echo now $(stty size)' WINCH; sleep 1000 & echo set''up; wait\n")
 		term.await(ctx, "setup")
 		term.size(50, 60)
 		if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
 			t.Fatal(err)
 		}
-		for !strings.Contains(term.text(), "now 50 60") && ctx.Err() == nil {
-			term.typeKeys("\n")
-			time.Sleep(5 * time.Millisecond)
-		}
-		term.typeKeys("exit\n")
+		term.await(ctx, "now 50 60")
+		term.typeKeys("exit 0\n")
 		if err := <-done; err != nil {
 			t.Errorf("Shell: %v", err)
 		}
@@ -230,12 +232,6 @@ func TestShell(t *testing.T) {
 		}
 		term.restored()
 	})
-}
-
-func (term *terminal) text() string {
-	term.mu.Lock()
-	defer term.mu.Unlock()
-	return term.seen.String()
 }
 
 // processes lists the command lines on the whole host that hold a word.

@@ -24,6 +24,7 @@ func (s *systemd) place(name string) cgroup {
 
 func (s *systemd) launch(ctx context.Context, m *Machine) (*boot, error) {
 	config := m.config()
+	config.leaveOutMissing()
 	properties, err := s.properties(m, &config)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -86,7 +87,7 @@ func deviceRules(devices []string) []deviceRule {
 		{"/dev/loop-control", "rw"}, {"block-loop", "rw"}, {"block-blkext", "rw"},
 	}
 	for _, device := range devices {
-		rules = append(rules, deviceRule{device, "rwm"})
+		rules = append(rules, deviceRule{strings.TrimPrefix(device, "-"), "rwm"})
 	}
 	return rules
 }

@@ -116,6 +116,7 @@ func (c *Config) validateMounts(f *faults) {
 		f.target(index("Inaccessible", i), name)
 	}
 	for i, device := range c.Devices {
+		device = strings.TrimPrefix(device, "-")
 		f.absolute(index("Devices", i), device)
 		if !strings.HasPrefix(path.Clean(device), "/dev/") {
 			f.add(index("Devices", i), "%q is not below /dev", device)

@@ -53,6 +53,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"UserNamespace", testUserNamespace},
 		{"SuppressSync", testSuppressSync},
 		{"Limits", testLimits},
+		{"Privileges", testPrivileges},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
