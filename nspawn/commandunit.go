@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
@@ -67,7 +65,7 @@ func (c *Cmd) startUnit(l *leader) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.begin(c.ctx, properties); err != nil {
+	if err := r.begin(c, properties); err != nil {
 		return err
 	}
 	closeAll(c.theirs)
@@ -85,7 +83,8 @@ func (c *Cmd) startUnit(l *leader) (err error) {
 }
 
 // begin queues the unit and waits until its program runs.
-func (r *unitRun) begin(ctx context.Context, properties []unitProperty) error {
+func (r *unitRun) begin(c *Cmd, properties []unitProperty) error {
+	ctx := c.ctx
 	removed, err := r.bus.jobs(ctx)
 	if err != nil {
 		return err
@@ -108,9 +107,29 @@ func (r *unitRun) begin(ctx context.Context, properties []unitProperty) error {
 	}
 	w := &unitWatch{bus: r.bus, unit: r.name}
 	state, err := w.state(ctx)
+	if err == nil && c.ran(ctx, r.name, state) {
+		return nil // systemd before 254: it ended before its job did
+	}
 	_ = r.bus.manager(ctx, "UnrefUnit", r.name).Err
 	return errors.Join(fmt.Errorf("the unit's job ended with %q: %w", result, executionError(state.status)), err)
 }
+
+// ran tells the end of a program from a failure to execute it, which the journal
+// knows where the status is one of systemd.exec(5).
+func (c *Cmd) ran(ctx context.Context, unit string, state unitState) bool {
+	if state.code == 0 {
+		return false
+	}
+	if state.code != cldExited || state.status < 200 || state.status >= 250 {
+		return true
+	}
+	const look = `journalctl --sync; journalctl --quiet --boot --output=cat "MESSAGE_ID=$1" "UNIT=$2"`
+	told, err := c.machine.Command(ctx, "/bin/sh", "-c", look, "sh", spawnFailed, unit).Output()
+	return err == nil && len(told) == 0
+}
+
+// spawnFailed is SD_MESSAGE_SPAWN_FAILED of systemd's sd-messages.h.
+const spawnFailed = "641257651c1b4ec9a8624d7a40a9e1e7"
 
 // executionError is what systemd.exec(5) says that a status means with which a
 // unit's process ends before its program runs.
@@ -222,69 +241,4 @@ func (r *unitRun) output(c *Cmd, to io.Writer) (*os.File, error) {
 		return errors.Join(err, read.Close())
 	})
 	return write, nil
-}
-
-// finish waits for the end of the unit and of the copying.
-func (r *unitRun) finish(c *Cmd) error {
-	defer r.bus.Close()
-	status, err := r.await(c)
-	// The unit's processes are all gone, so that outputs end by themselves; an
-	// input may not.
-	deadline := make(<-chan time.Time)
-	if c.WaitDelay > 0 {
-		deadline = time.After(c.WaitDelay)
-	}
-	for range r.copies {
-		select {
-		case copyErr := <-r.copied:
-			err = errors.Join(err, copyErr)
-		case <-deadline:
-			return errors.Join(err, errors.New("input or output is still being copied"))
-		}
-	}
-	_ = r.bus.manager(context.Background(), "UnrefUnit", r.name).Err
-	if err == nil && status != (ExitStatus{}) {
-		return c.exitError(status.Code, status.Signal)
-	}
-	return err
-}
-
-// await follows the unit to its end, which the end of the context brings about.
-func (r *unitRun) await(c *Cmd) (status ExitStatus, err error) {
-	w := &unitWatch{bus: r.bus, unit: r.name, changed: r.changed}
-	for {
-		state, err := w.state(context.Background())
-		if err != nil {
-			return status, fmt.Errorf("%w: %w", ErrNotRunning, err)
-		}
-		if state.active == "inactive" || state.active == "failed" {
-			if state.code == cldExited {
-				return ExitStatus{Code: int(state.status)}, nil
-			}
-			if c.ctx.Err() != nil {
-				return status, context.Cause(c.ctx)
-			}
-			return ExitStatus{Code: -1, Signal: unix.Signal(state.status)}, nil
-		}
-		if w.await(c.ctx) != nil && c.ctx.Err() != nil {
-			if c.Cancel != nil {
-				err = c.Cancel()
-			} else {
-				r.kill()
-			}
-			if err = errors.Join(err, w.await(context.Background())); err != nil {
-				return status, err
-			}
-		}
-	}
-}
-
-// cldExited is CLD_EXITED of waitid(2).
-const cldExited = 1
-
-// kill ends every process of the unit.
-func (r *unitRun) kill() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	_ = r.bus.manager(ctx, "KillUnit", r.name, "all", int32(syscall.SIGKILL)).Err
 }

@@ -1,20 +1,16 @@
 package nspawntest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -54,48 +50,6 @@ func testCommandUnit(t *testing.T, s *suite) {
 	}
 	if got := shell(t, m, "systemctl list-units --all --no-legend 'rig-command-*' | wc -l"); got != "0" {
 		t.Errorf("%s units are left", got)
-	}
-}
-
-// testUserNamespace runs commands where Command cannot join.
-func testUserNamespace(t *testing.T, s *suite) {
-	for name, users := range map[string]nspawn.Users{
-		"identity": {Mode: nspawn.UsersIdentity},
-		"range":    {Mode: nspawn.UsersRange, Base: 655360},
-	} {
-		root := filepath.Join(t.TempDir(), "root") // an overlay cannot be mapped
-		if out, err := exec.Command("cp", "-a", "--reflink=auto", s.root(t), root).CombinedOutput(); err != nil {
-			t.Fatalf("cp: %v: %s", err, out)
-		}
-		m, err := s.host.Start(testContext(t), nspawn.Config{Name: s.name("users-" + name), Root: root, SuppressSync: true, Users: users})
-		if err != nil {
-			t.Logf("%s: this host cannot: %v", name, err)
-			continue
-		}
-		if err := m.WaitReady(testContext(t)); err != nil {
-			t.Error(err)
-		}
-		out, err := m.Command(testContext(t), "sh", "-c", "id -u; cat /proc/self/uid_map; exit 3").Output()
-		var exit *nspawn.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasPrefix(string(out), "0\n") || !strings.Contains(string(out), "65536") {
-			t.Errorf("%s: %q, %v", name, out, err)
-		}
-		for _, running := range []bool{true, false} {
-			if !running {
-				if err := m.Stop(testContext(t)); err != nil {
-					t.Error(err)
-				}
-			}
-			if err := errors.Join(m.MkdirAll("/srv/mapped", 0o755), m.WriteFileAs("nobody:games", "/srv/mapped/file", []byte("x"), 0o640)); err != nil {
-				t.Errorf("%s: files, running %v: %v", name, running, err)
-			}
-			if running {
-				out, err := m.Command(testContext(t), "stat", "-c", "%U:%G", "/srv/mapped", "/srv/mapped/file").Output()
-				if err != nil || string(out) != "root:root\nnobody:games\n" {
-					t.Errorf("%s: owners: %q, %v", name, out, err)
-				}
-			}
-		}
 	}
 }
 
@@ -219,78 +173,7 @@ func testCommandSurroundings(t *testing.T, s *suite) {
 	}
 }
 
-func testCommandPipes(t *testing.T, s *suite) {
-	m := s.boot(t, nspawn.Config{Name: s.name("pipes")})
-	ctx := testContext(t)
-
-	t.Run("100 MB through", func(t *testing.T) {
-		const size = 100 << 20
-		cmd := m.Command(ctx, "cat")
-		var count counter
-		cmd.Stdin, cmd.Stdout = io.LimitReader(zeros{}, size), &count
-		if err := cmd.Run(); err != nil || count != size {
-			t.Errorf("%d bytes, %v", count, err)
-		}
-	})
-	t.Run("stdin closed early", func(t *testing.T) {
-		cmd := m.Command(ctx, "head", "-c", "1")
-		cmd.Stdin = io.LimitReader(zeros{}, 10<<20)
-		if out, err := cmd.Output(); err != nil || len(out) != 1 {
-			t.Errorf("%q, %v", out, err)
-		}
-	})
-	t.Run("pipes", func(t *testing.T) {
-		cmd := m.Command(ctx, "sh", "-c", "read x; echo got $x; echo err >&2")
-		in, err1 := cmd.StdinPipe()
-		out, err2 := cmd.StdoutPipe()
-		errs, err3 := cmd.StderrPipe()
-		if err := errors.Join(err1, err2, err3, cmd.Start()); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintln(in, "it")
-		got, _ := io.ReadAll(out)
-		said, _ := io.ReadAll(errs)
-		if err := cmd.Wait(); err != nil || string(got) != "got it\n" || string(said) != "err\n" {
-			t.Errorf("%q, %q, %v", got, said, err)
-		}
-	})
-	t.Run("a child keeps stdout", func(t *testing.T) {
-		cmd := m.Command(ctx, "sh", "-c", "sleep 1000 & echo started")
-		var out bytes.Buffer
-		cmd.Stdout, cmd.WaitDelay = &out, 50*time.Millisecond
-		if err := cmd.Run(); out.String() != "started\n" || err == nil {
-			t.Errorf("%q, %v", out.String(), err)
-		}
-	})
-	t.Run("file and extra file", func(t *testing.T) {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		cmd := m.Command(ctx, "sh", "-c", "echo three >&3")
-		cmd.ExtraFiles = []*os.File{w}
-		err = cmd.Run()
-		w.Close()
-		if got, _ := io.ReadAll(r); err != nil || string(got) != "three\n" {
-			t.Errorf("%q, %v", got, err)
-		}
-	})
-	t.Run("many at once", func(t *testing.T) {
-		var all sync.WaitGroup
-		for i := range 100 {
-			all.Go(func() {
-				out, err := m.Command(ctx, "echo", itoa(i)).Output()
-				if err != nil || string(out) != itoa(i)+"\n" {
-					t.Errorf("%d: %q, %v", i, out, err)
-				}
-			})
-		}
-		all.Wait()
-	})
-}
-
-// TestCancelKillsTree proves that nothing a command has started survives its
+// testCancelKillsTree proves that nothing a command has started survives its
 // context, however it tried to get away.
 func testCancelKillsTree(t *testing.T, s *suite) {
 	m := s.boot(t, nspawn.Config{Name: s.name("tree")})
@@ -332,11 +215,3 @@ func processes(t *testing.T, word string) (found []string) {
 	}
 	return found
 }
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-type counter int
-
-func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }

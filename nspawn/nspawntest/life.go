@@ -52,9 +52,10 @@ func testLife(t *testing.T, s *suite) {
 
 func testStubbornMachine(t *testing.T, s *suite) {
 	m := s.start(t, nspawn.Config{
-		Name: s.name("stubborn"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM HUP INT; while :; do sleep 1; done"},
+		Name: s.name("stubborn"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM HUP INT; echo up; while :; do sleep 1; done"},
 		Stop: nspawn.StopTimeouts{Poweroff: 100 * time.Millisecond, Terminate: 5 * time.Second},
 	})
+	awaitConsole(t, m, "up")
 	if err := m.Stop(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,8 @@ func testStubbornMachine(t *testing.T, s *suite) {
 }
 
 func testStopWithoutPatience(t *testing.T, s *suite) {
-	m := s.start(t, nspawn.Config{Name: s.name("patience"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM HUP; while :; do sleep 1; done"}})
+	m := s.start(t, nspawn.Config{Name: s.name("patience"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' TERM HUP; echo up; while :; do sleep 1; done"}})
+	awaitConsole(t, m, "up")
 	ctx, cancel := context.WithTimeout(testContext(t), 50*time.Millisecond)
 	defer cancel()
 	if err := m.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -92,18 +94,50 @@ func testCommandAsPayload(t *testing.T, s *suite) {
 	}
 }
 
+// testBrokenInit is a PID 1 that crashes, and one that does nothing any more.
+func testBrokenInit(t *testing.T, s *suite) {
+	crashed := s.boot(t, nspawn.Config{Name: s.name("crashed")})
+	if err := unix.Kill(crashed.Leader(), unix.SIGSEGV); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := crashed.Wait(testContext(t)); err != nil || status.Code == 0 || status.Forced != "" {
+		t.Errorf("crashed: %+v, %v", status, err)
+	}
+	if err := crashed.Command(testContext(t), "true").Run(); !errors.Is(err, nspawn.ErrNotRunning) {
+		t.Errorf("Command after the crash: %v", err)
+	}
+	hung := s.boot(t, nspawn.Config{
+		Name: s.name("hung"), Root: crashed.Root(), Stop: nspawn.StopTimeouts{Poweroff: 50 * time.Millisecond, Terminate: 5 * time.Second},
+	})
+	if err := unix.Kill(hung.Leader(), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := hung.Stop(testContext(t)); err != nil {
+		t.Error(err)
+	}
+	if status, err := hung.Wait(testContext(t)); err != nil || status.Forced == "" {
+		t.Errorf("hung: %+v, %v", status, err)
+	}
+}
+
+// awaitConsole waits until a payload has said a word.
+func awaitConsole(t *testing.T, m *nspawn.Machine, word string) {
+	t.Helper()
+	said := func(context.Context) (bool, error) {
+		return strings.Contains(strings.Join(m.Console(5), "\n"), word), nil
+	}
+	if err := m.WaitFor(testContext(t), "the payload", said); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // testCommandObeys wants a payload to hear of the end and to have time for it.
 func testCommandObeys(t *testing.T, s *suite) {
 	m := s.start(t, nspawn.Config{
 		Name: s.name("obeys"), Root: s.root(t), Command: []string{"sh", "-c", "trap '' HUP; trap 'sleep 0.1; echo bye; exit' TERM; echo up; sleep 1000 & wait"},
 	})
 	ctx := testContext(t)
-	up := func(context.Context) (bool, error) {
-		return strings.Contains(strings.Join(m.Console(5), "\n"), "up"), nil
-	}
-	if err := m.WaitFor(ctx, "the command", up); err != nil {
-		t.Fatal(err)
-	}
+	awaitConsole(t, m, "up")
 	if err := m.Stop(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"StopWithoutPatience", testStopWithoutPatience},
 		{"CommandAsPayload", testCommandAsPayload},
 		{"CommandObeys", testCommandObeys},
+		{"BrokenInit", testBrokenInit},
 		{"Freeze", testFreeze},
 		{"Files", testFiles},
 		{"Reboot", testReboot},

@@ -1,0 +1,98 @@
+package nspawntest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+func testCommandPipes(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("pipes")})
+	ctx := testContext(t)
+
+	for name, command := range map[string]func(context.Context, string, ...string) *nspawn.Cmd{
+		"Command": m.Command, "CommandUnit": m.CommandUnit,
+	} {
+		t.Run("100 MB through each pipe of "+name, func(t *testing.T) {
+			const size = 100 << 20
+			cmd := command(ctx, "tee", "/dev/stderr")
+			var out, errs counter
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = io.LimitReader(zeros{}, size), &out, &errs
+			if err := cmd.Run(); err != nil || out != size || errs != size {
+				t.Errorf("%d and %d bytes, %v", out, errs, err)
+			}
+		})
+		t.Run("stdin closed early by "+name, func(t *testing.T) {
+			cmd := command(ctx, "head", "-c", "1")
+			cmd.Stdin = io.LimitReader(zeros{}, 10<<20)
+			if out, err := cmd.Output(); err != nil || len(out) != 1 {
+				t.Errorf("%q, %v", out, err)
+			}
+		})
+	}
+	t.Run("pipes", func(t *testing.T) {
+		cmd := m.Command(ctx, "sh", "-c", "read x; echo got $x; echo err >&2")
+		in, err1 := cmd.StdinPipe()
+		out, err2 := cmd.StdoutPipe()
+		errs, err3 := cmd.StderrPipe()
+		if err := errors.Join(err1, err2, err3, cmd.Start()); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(in, "it")
+		got, _ := io.ReadAll(out)
+		said, _ := io.ReadAll(errs)
+		if err := cmd.Wait(); err != nil || string(got) != "got it\n" || string(said) != "err\n" {
+			t.Errorf("%q, %q, %v", got, said, err)
+		}
+	})
+	t.Run("a child keeps stdout", func(t *testing.T) {
+		cmd := m.Command(ctx, "sh", "-c", "sleep 1000 & echo started")
+		var out bytes.Buffer
+		cmd.Stdout, cmd.WaitDelay = &out, 50*time.Millisecond
+		if err := cmd.Run(); out.String() != "started\n" || err == nil {
+			t.Errorf("%q, %v", out.String(), err)
+		}
+	})
+	t.Run("file and extra file", func(t *testing.T) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		cmd := m.Command(ctx, "sh", "-c", "echo three >&3")
+		cmd.ExtraFiles = []*os.File{w}
+		err = cmd.Run()
+		w.Close()
+		if got, _ := io.ReadAll(r); err != nil || string(got) != "three\n" {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+	t.Run("many at once", func(t *testing.T) {
+		var all sync.WaitGroup
+		for i := range 100 {
+			all.Go(func() {
+				out, err := m.Command(ctx, "echo", itoa(i)).Output()
+				if err != nil || string(out) != itoa(i)+"\n" {
+					t.Errorf("%d: %q, %v", i, out, err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
