@@ -23,7 +23,16 @@ func (h *Host) Apply(ctx context.Context, n Network) error {
 		return err
 	}
 	return h.change(ctx, "apply", n.Bridge, func() error {
-		return h.applyPlan(ctx, n.Bridge, n.Keep, func(j *journal) (plan, error) { return h.plan(n, j) })
+		waits := false
+		err := h.applyPlan(ctx, n.Bridge, n.Keep, func(j *journal) (p plan, err error) {
+			p, err = h.plan(n, j)
+			waits = p.waits
+			return p, err
+		})
+		if err == nil && waits {
+			h.await(n)
+		}
+		return err
 	})
 }
 
@@ -52,7 +61,7 @@ func (h *Host) applyPlan(ctx context.Context, bridge string, keep bool, planning
 	if err := h.make(ctx, bridge, j, p.changes); err != nil {
 		return err
 	}
-	return j.settle(true, keep)
+	return j.settle(!p.waits, keep)
 }
 
 // releaseEmpty deletes a journal that says nothing.

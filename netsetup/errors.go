@@ -21,6 +21,10 @@ var (
 	ErrBusy = errors.New("busy")
 	// ErrDrift: what the kernel has is no longer what was applied.
 	ErrDrift = errors.New("not as applied")
+	// ErrNoUplink: the host has no uplink, or none of that name.
+	ErrNoUplink = errors.New("no uplink")
+	// ErrConsent: what is dangerous is not done without Bridged.Consent.
+	ErrConsent = errors.New("consent is needed")
 	// ErrNotSupported: this host cannot do it; the text says why.
 	ErrNotSupported = errors.New("not supported")
 )

@@ -44,7 +44,9 @@ type Host struct {
 	kernel *kernel
 
 	close sync.Once
-	held  map[string]*journal // networks applied here; used on the thread only
+	// Used on the thread only:
+	held    map[string]*journal // networks applied here
+	pending map[string]*deadMan // those that are not confirmed yet
 }
 
 // Open enters a network namespace. It needs CAP_SYS_ADMIN if that is not the
@@ -54,7 +56,7 @@ func Open(opts Options) (*Host, error) {
 	if err != nil {
 		return nil, fail("open", "", err)
 	}
-	h := &Host{log: opts.Logger, thread: t, held: make(map[string]*journal)}
+	h := &Host{log: opts.Logger, thread: t, held: make(map[string]*journal), pending: make(map[string]*deadMan)}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -79,16 +81,19 @@ func (h *Host) prepare(stateDir string) (err error) {
 }
 
 // Close leaves the namespace. Networks stay as they are; those without
-// Network.Keep are now Sweep's, unless another program has applied them, too.
+// Network.Keep are now Sweep's, unless another program has applied them, too. A
+// bridged uplink that was not confirmed is put back.
 func (h *Host) Close() error {
+	var err error
 	h.close.Do(func() {
+		err = h.putAllBack()
 		h.thread.stop()
 		h.kernel.close()
 		for _, j := range h.held {
 			unlock(j.file)
 		}
 	})
-	return nil
+	return err
 }
 
 // do runs f on the thread of the namespace.

@@ -239,3 +239,38 @@ func sendRST(t *testing.T, ns *namespace, from, to string) {
 		return err
 	})
 }
+
+// listenUDP returns what waits for the next datagram at an address of ns.
+func listenUDP(t *testing.T, ns *namespace, addr string) (next func() string) {
+	t.Helper()
+	var c net.PacketConn
+	ns.do(t, func() (err error) {
+		c, err = net.ListenPacket("udp", addr)
+		return err
+	})
+	t.Cleanup(func() { c.Close() })
+	return func() string {
+		t.Helper()
+		c.SetReadDeadline(time.Now().Add(answerTime))
+		b := make([]byte, 512)
+		n, _, err := c.ReadFrom(b)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(b[:n])
+	}
+}
+
+// sendUDP sends one datagram.
+func sendUDP(t *testing.T, ns *namespace, from, to, text string) {
+	t.Helper()
+	ns.do(t, func() error {
+		c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from)), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.Write([]byte(text))
+		return err
+	})
+}

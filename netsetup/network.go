@@ -25,6 +25,16 @@ type Network struct {
 	// is dropped instead.
 	Masquerade bool
 
+	// Uplink is the host's interface towards the world, by name, or
+	// DefaultUplink for the one of the default route when Apply is called. Then
+	// machines get out by that interface only. If it is empty they get out by
+	// whichever the host's routes lead to, also when those change.
+	Uplink string
+
+	// Bridged puts the uplink on the bridge, instead of masquerading; nil
+	// leaves it alone.
+	Bridged *Bridged
+
 	// Pairs are interfaces for machines that stay when a machine stops.
 	// nspawn makes one by itself, which does not stay, for a machine that is
 	// started with --network-bridge=.
@@ -54,7 +64,7 @@ type Network struct {
 }
 
 // Validate reports everything that is wrong with n, joined; each fault is an
-// ErrInvalid. It looks at nothing but n.
+// ErrInvalid, but for ErrConsent where that is missing. It looks at nothing but n.
 func (n Network) Validate() error {
 	faults := []error{checkName("bridge", n.Bridge)}
 	for i, p := range n.Prefixes {
@@ -65,6 +75,7 @@ func (n Network) Validate() error {
 			}
 		}
 	}
+	faults = append(faults, n.checkUplink()...)
 	faults = append(faults, n.checkPorts()...)
 	for i, f := range n.Forwards {
 		faults = append(faults, n.checkForward(f))

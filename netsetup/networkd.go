@@ -172,3 +172,9 @@ func linkState(ctx context.Context, conn *dbus.Conn, link string) (string, error
 		"org.freedesktop.network1.Link", "AdministrativeState").Store(&state)
 	return state, err
 }
+
+// managedByNetworkd reports whether networkd sets up a link.
+func managedByNetworkd(conn *dbus.Conn, link string) bool {
+	state, err := linkState(context.Background(), conn, link)
+	return err == nil && state != "absent" && state != "unmanaged"
+}

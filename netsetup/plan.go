@@ -54,12 +54,16 @@ func (h *Host) Verify(ctx context.Context, n Network) error {
 type plan struct {
 	changes Changes
 	adopt   []Object // there already and ours, yet not in the journal
+	waits   bool     // for Host.Confirm
 }
 
 func (h *Host) plan(n Network, j *journal) (plan, error) {
 	var p plan
 	v, err := h.kernel.look()
 	if err != nil {
+		return p, err
+	}
+	if n, err = n.resolved(v, j); err != nil {
 		return p, err
 	}
 	if err := n.conflicts(v); err != nil {
@@ -86,6 +90,7 @@ func (h *Host) plan(n Network, j *journal) (plan, error) {
 		}
 	}
 	p.drop(j, wanted)
+	p.waits = n.Bridged != nil && !j.whole
 	return p, nil
 }
 

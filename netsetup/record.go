@@ -32,6 +32,10 @@ func kindOf(o Object) string {
 		return "file"
 	case Networkd:
 		return "networkd"
+	case BridgedUplink:
+		return "bridged uplink"
+	case Guard:
+		return "guard"
 	case Unmanaged:
 		return "unmanaged"
 	case Up:
@@ -68,6 +72,10 @@ func (p *packed) unpack() (Object, error) {
 		return unpackAs[File](p.Value)
 	case "networkd":
 		return unpackAs[Networkd](p.Value)
+	case "bridged uplink":
+		return unpackAs[BridgedUplink](p.Value)
+	case "guard":
+		return unpackAs[Guard](p.Value)
 	case "unmanaged":
 		return unpackAs[Unmanaged](p.Value)
 	case "up":

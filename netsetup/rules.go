@@ -116,8 +116,12 @@ func (n Network) masquerade(r *rules) {
 	}
 	r.add("nat", "POST", "multicast stays as it is", "RETURN", "-d", multicast)
 	for _, p := range n.subnets(r.family) {
-		r.add("nat", "POST", "masquerade", "MASQUERADE", "-s", p.String(), "!", "-d", p.String(), "!", "-o", n.Bridge)
-		r.add("filter", "FWD", "out", "ACCEPT", "-s", p.String(), "-i", n.Bridge)
+		r.add("nat", "POST", "masquerade", "MASQUERADE", append([]string{"-s", p.String(), "!", "-d", p.String()}, n.outward()...)...)
+		out := []string{"-s", p.String(), "-i", n.Bridge}
+		if n.Uplink != "" {
+			out = append(out, n.outward()...)
+		}
+		r.add("filter", "FWD", "out", "ACCEPT", out...)
 	}
 }
 

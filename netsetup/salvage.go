@@ -1,12 +1,15 @@
 package netsetup
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/google/nftables"
 )
 
 // salvage finds what belongs to a network by the marks that links and rules
@@ -17,10 +20,21 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 		return nil, err
 	}
 	var changes Changes
+	changes = append(changes, v.salvageUplink(bridge)...)
 	if len(v.ours(bridge)) > 0 {
 		changes = append(changes, Change{Delete, Links{bridge}})
 	}
 	changes = append(changes, salvageFiles(bridge)...)
+	n, err := v.native()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range n.chains {
+		if c.Table.Name == tableName(bridge) && c.Table.Family == nftables.TableFamilyBridge {
+			changes = append(changes, Change{Delete, Guard{Bridge: bridge}})
+			break
+		}
+	}
 	for _, f := range []Family{IPv4, IPv6} {
 		rules, err := v.salvageRules(bridge, f)
 		if errors.Is(err, exec.ErrNotFound) {
@@ -32,6 +46,26 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 		changes = append(changes, rules...)
 	}
 	return changes, nil
+}
+
+// salvageUplink finds an uplink on a bridge of ours, by the MAC that they share,
+// and gives it what the bridge has.
+func (v *view) salvageUplink(bridge string) Changes {
+	br := v.links[bridge]
+	if br == nil || br.Attrs().Group != groupOf(bridge) {
+		return nil
+	}
+	for _, l := range v.links {
+		a := l.Attrs()
+		if a.MasterIndex != br.Attrs().Index || a.Group == groupOf(bridge) || !bytes.Equal(a.HardwareAddr, br.Attrs().HardwareAddr) {
+			continue
+		}
+		b := BridgedUplink{Bridge: bridge, Uplink: a.Name, v: v}
+		if err := b.rememberFrom(br); err == nil {
+			return Changes{{Delete, b}}
+		}
+	}
+	return nil
 }
 
 // salvageFiles finds the file of a zone, which a boot may have come after, and

@@ -72,6 +72,7 @@ func applyAndWait(text string) error {
 	if death.left = j.KillRemove; j.KillRemove > 0 {
 		return h.Remove(context.Background(), j.Network.Bridge)
 	}
+	defer h.Close()
 	os.Stdout.WriteString("applied\n")
 	_, err = os.Stdin.Read(make([]byte, 1))
 	return err

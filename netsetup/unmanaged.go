@@ -78,13 +78,19 @@ func networkdHere() bool {
 	if _, err := os.Stat("/run/systemd/netif"); err != nil {
 		return false // it has not run since the host was booted
 	}
+	return busNamespace("org.freedesktop.network1")
+}
+
+// busNamespace reports whether the owner of a name on the system bus is in the
+// calling thread's namespace.
+func busNamespace(name string) bool {
 	conn, err := dbus.ConnectSystemBus()
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
 	var pid uint32
-	err = conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, "org.freedesktop.network1").Store(&pid)
+	err = conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, name).Store(&pid)
 	if err != nil {
 		return false
 	}

@@ -33,8 +33,11 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		return nil, err
 	}
 	list = append(list, unmanaged...)
-	list = append(list, newBridge(n.Bridge, n.MTU))
-	if !n.has(IPv6) && hostHasIPv6() {
+	if n.Bridged != nil && !n.Bridged.AllowDHCP {
+		list = append(list, newGuard(n))
+	}
+	list = append(list, n.bridge(v))
+	if n.Bridged == nil && !n.has(IPv6) && hostHasIPv6() {
 		// No link-local address either: machines would reach the host by it.
 		list = append(list, Sysctl{Key: "net/ipv6/conf/" + n.Bridge + "/disable_ipv6", Value: "1"})
 	}
@@ -50,7 +53,24 @@ func (n Network) wanted(v *view) ([]Object, error) {
 			list = append(list, Forwarding{Family: f})
 		}
 	}
+	if n.Bridged != nil {
+		list = append(list, BridgedUplink{Bridge: n.Bridge, Uplink: n.Uplink, v: v})
+	}
 	return append(list, Up{n.Bridge}), nil
+}
+
+// bridge is the network's bridge. One with the uplink on it has the uplink's MAC, for
+// the host keeps its addresses.
+func (n Network) bridge(v *view) Bridge {
+	b := newBridge(n.Bridge, n.MTU)
+	if n.Bridged == nil || v == nil {
+		return b
+	}
+	up := v.links[n.Uplink].Attrs()
+	if b.MAC = up.HardwareAddr; b.MTU == 0 {
+		b.MTU = up.MTU
+	}
+	return b
 }
 
 // ports returns the machines' interfaces, and what is to be said of those that
