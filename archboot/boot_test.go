@@ -36,7 +36,7 @@ func boot(t *testing.T, root string) *console {
 			t.Skipf("%s is missing: machines cannot be booted here", name)
 		}
 	}
-	name := fmt.Sprintf("archboot-%d", os.Getpid())
+	name := fmt.Sprintf("archboot-test-%d", os.Getpid())
 	cgroup := makeCgroup(t, name)
 	pty, terminal := openPTY(t)
 	script := `echo $$ >"$CGROUP/cgroup.procs"

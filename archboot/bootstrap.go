@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/prologin/rig/internal/intree"
 	"golang.org/x/sync/errgroup"
@@ -68,8 +69,9 @@ func bootstrap(ctx context.Context, root string, c Config) error {
 
 // A builder holds what the steps of one bootstrap share.
 type builder struct {
-	config Config // with defaults
-	method Method
+	config  Config // with defaults
+	method  Method
+	telling sync.Mutex // held while Progress is called
 }
 
 // preflight looks at the host, without touching anything.
@@ -140,6 +142,8 @@ func hostRepositories() ([]Repository, error) {
 }
 
 func (b *builder) emit(e Event) {
+	b.telling.Lock()
+	defer b.telling.Unlock()
 	switch e.Kind {
 	case EventWarning:
 		b.config.logger().Warn(e.Text)
@@ -215,14 +219,19 @@ func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tr
 	ch := p.chamber
 	defer func() { err = errors.Join(err, ch.close()) }()
 	b.step("install packages")
-	if err := p.install(ctx, b.config.Packages); err != nil {
-		return wrap("install packages", root, err)
-	}
-	b.step("generate locale " + b.config.Locale + " and the machine's pacman keyring")
-	// Both spend a second on one processor each.
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error { return wrap("generate locale", root, setLocale(ctx, ch, t, b.config.Locale)) })
-	tasks.Go(func() error { return wrap("make the machine's pacman keyring", root, p.initKeys(ctx, t)) })
+	tasks.Go(func() error {
+		defer p.arrivals.end()
+		return wrap("install packages", root, p.install(ctx, b.config.Packages))
+	})
+	tasks.Go(func() error {
+		generate := func() error { return setLocale(ctx, ch, t, b.config.Locale) }
+		return wrap("generate locale", root, p.arrivals.when(ctx, generate, "glibc", "gzip"))
+	})
+	tasks.Go(func() error {
+		makeKeys := func() error { return p.initKeys(ctx, t) }
+		return wrap("make the machine's pacman keyring", root, p.arrivals.when(ctx, makeKeys, "archlinux-keyring"))
+	})
 	return tasks.Wait()
 }
 
@@ -233,7 +242,7 @@ func (b *builder) enter(ctx context.Context, root, tools string) (*pacman, error
 	if err != nil {
 		return nil, err
 	}
-	p := &pacman{chamber: ch, config: b.config, emit: b.emit, tools: tools}
+	p := &pacman{chamber: ch, config: b.config, emit: b.emit, tools: tools, arrivals: newArrivals()}
 	if tools != "" {
 		err = ch.bindTools(tools, b.config.CacheDir)
 	}

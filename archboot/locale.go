@@ -14,7 +14,7 @@ const (
 	localeList       = "/etc/locale.gen"
 )
 
-// setLocale generates the locale with the root's own locale-gen and makes it the
+// setLocale generates the locale with the root's own localedef and makes it the
 // system's language. C, C.UTF-8 and POSIX are built into glibc.
 func setLocale(ctx context.Context, c *chamber, t *intree.Tree, locale string) error {
 	if !builtIn(locale) {
@@ -54,12 +54,23 @@ func generateLocale(ctx context.Context, c *chamber, t *intree.Tree, locale stri
 	if err := writeFile(t, localeList, []byte(withLocale(string(old), locale+" "+charset)), 0o644); err != nil {
 		return err
 	}
-	for _, tool := range []string{"/usr/bin/locale-gen", "/usr/sbin/locale-gen"} {
-		if _, err := t.Stat(tool); err == nil {
-			return c.run(ctx, program{path: tool, chroot: c.root})
-		}
+	return c.run(ctx, program{path: "/usr/bin/localedef", chroot: c.root, args: localedefArgs(t, locale, charset)})
+}
+
+// localedefArgs are those that locale-gen(8) gives to localedef(1). We do not need the
+// shell, sed and grep that it is made of, and so can start while pacman is at work.
+func localedefArgs(t *intree.Tree, locale, charset string) []string {
+	name, modifier, modified := strings.Cut(locale, "@")
+	definition, _, _ := strings.Cut(name, ".")
+	if modified {
+		definition += "@" + modifier
 	}
-	return missing("program", "locale-gen", nil)
+	args := []string{"-i", definition, "-c", "-f", charset}
+	const aliases = "/usr/share/locale/locale.alias"
+	if _, err := t.Stat(aliases); err == nil {
+		args = append(args, "-A", aliases)
+	}
+	return append(args, locale)
 }
 
 // readLocales returns lines of name and character set, from the list of all

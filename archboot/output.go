@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -66,6 +67,9 @@ func (t *transcript) fault(s string) {
 	}
 	if strings.Contains(s, "Public keyring not found") {
 		return // it looks for another file name than GnuPG does
+	}
+	if slices.Contains(t.faults, s) {
+		return // pacman says it again when it installs what it has fetched
 	}
 	t.faults = append(t.faults, s)
 	_, text, _ := strings.Cut(s, ": ")

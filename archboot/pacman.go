@@ -22,6 +22,8 @@ type pacman struct {
 	gpgDir  string // as pacman sees it
 	hookDir string // in the root
 	sandbox sandbox
+
+	arrivals *arrivals
 }
 
 // hooksOf is the administrator's directory of hooks, or one of ours where the root has
@@ -127,8 +129,18 @@ func writeSigLevel(b *strings.Builder, r Repository) {
 // run runs pacman with the given operation, tells of its progress, and finds out
 // why it failed.
 func (p *pacman) run(ctx context.Context, args ...string) error {
-	t := &transcript{emit: p.emit}
+	t := p.transcript()
 	return t.cause(p.quietly(ctx, t.line, args...))
+}
+
+// transcript follows an operation, and passes on what it tells.
+func (p *pacman) transcript() *transcript {
+	return &transcript{emit: func(e Event) {
+		if e.Kind == EventInstall {
+			p.arrivals.begin(e.Text)
+		}
+		p.emit(e)
+	}}
 }
 
 // quietly runs pacman and passes on what it prints.

@@ -24,7 +24,7 @@ import (
 // fetches and checks them. That the files belong to the database pacman checks each
 // time. Whatever is doubtful is left to pacman, so that there is one judge who refuses.
 func (p *pacman) install(ctx context.Context, packages []string) error {
-	t := &transcript{emit: p.emit}
+	t := p.transcript()
 	run := func(args ...string) error { return t.cause(p.quietly(ctx, t.line, args...)) }
 	if err := run("-Sy"); err != nil {
 		return err

@@ -12,8 +12,11 @@ import (
 	"github.com/prologin/rig/archboot/archtest"
 )
 
-// TestBootstrapSuite makes real roots: real pacman on both sides, real
-// signatures, real install scripts and hooks.
+// password is root's in the roots that are booted.
+const password = "p4ssw0rd-of-the-test"
+
+// TestBootstrapSuite makes real roots from every source: real pacman on both sides,
+// real signatures, real install scripts and hooks. Each boots.
 func TestBootstrapSuite(t *testing.T) {
 	suites := []archtest.Suite{archtest.Trixie}
 	if os.Getenv("RIG_SUITES") == "all" { // each other suite needs a mirror of its own
@@ -23,23 +26,45 @@ func TestBootstrapSuite(t *testing.T) {
 		t.Run(string(suite), func(t *testing.T) {
 			needRoot(t)
 			m := debianMirror(t, suite)
-			c := bootstrapConfig(m)
-			c.MachineRepositories = machineRepositories(m)
-			c.Password = strings.NewReader("p4ssw0rd-of-the-test\n")
-			c.Progress = func(e archboot.Event) {
-				if e.Kind == archboot.EventWarning {
-					t.Logf("warning: %s", e.Text)
-				}
+			cache := t.TempDir()
+			base := t.TempDir()
+			for _, source := range []archboot.Source{
+				{Method: archboot.MethodPacman},
+				{Method: archboot.MethodTarball, Tarball: m.BootstrapURL(), Fingerprints: []string{m.Fingerprint()}},
+				{Method: archboot.MethodClone, Base: base},
+			} {
+				t.Run(string(source.Method), func(t *testing.T) {
+					c := bootstrapConfig(m)
+					c.MachineRepositories = machineRepositories(m)
+					c.CacheDir = cache
+					if source.Base != "" {
+						if err := archboot.Bootstrap(t.Context(), base, c); err != nil {
+							t.Fatal(err)
+						}
+					}
+					c.Source = source
+					testSuite(t, m, c)
+				})
 			}
-			root := t.TempDir()
-			if err := archboot.Bootstrap(t.Context(), root, c); err != nil {
-				t.Fatal(err)
-			}
-			assertNoTrace(t, root, "p4ssw0rd-of-the-test")
-			assertRuns(t, root)
-			assertBoots(t, root, m, "p4ssw0rd-of-the-test")
 		})
 	}
+}
+
+// testSuite makes a root and looks at it from outside, from inside, and booted.
+func testSuite(t *testing.T, m *archtest.Mirror, c archboot.Config) {
+	c.Password = strings.NewReader(password + "\n")
+	c.Progress = func(e archboot.Event) {
+		if e.Kind == archboot.EventWarning {
+			t.Logf("warning: %s", e.Text)
+		}
+	}
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, c); err != nil {
+		t.Fatal(err)
+	}
+	assertNoTrace(t, root, password)
+	assertRuns(t, root)
+	assertBoots(t, root, m, password)
 }
 
 // debianMirror starts a mirror of a suite with the add-ons that all tests of this
@@ -103,6 +128,7 @@ func assertBoots(t *testing.T, root string, m *archtest.Mirror, password string)
 		{"systemctl show -P ConditionResult ldconfig.service systemd-journal-catalog-update.service | grep -v '^$' | sort -u", "no"},
 		{"pacman -Syu --noconfirm >/tmp/log 2>&1 || cat /tmp/log", ""},
 		{"pacman -S --noconfirm bind-tools >/tmp/log 2>&1 || cat /tmp/log; command -v dig", "/usr/bin/dig"},
+		{"pacman -Qkk 2>&1 | grep -v '^backup file:' | grep -v ' 0 altered files' | cat", ""},
 		{"pacman -Fy >/tmp/log 2>&1 || cat /tmp/log; pacman -Fq /usr/bin/dig | cat", "core/bind-tools"},
 	} {
 		if got := c.run(test.command); got != test.want {
