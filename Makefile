@@ -38,6 +38,15 @@ test-host: bin/testhost ## run the tests that want systemd, machined and network
 test-suites: needs ## test with machines and mirrors of every Debian suite and with all add-ons: takes half an hour
 	RIG_SUITES=all $(GO) test -timeout 60m $(ROOT) ./archboot/... ./nspawn
 
+# Where Arch's own packages and Debian's package archlinux-keyring have the keys.
+KEYS ?= $(firstword $(wildcard /usr/share/pacman/keyrings/archlinux.gpg /usr/share/keyrings/archlinux.gpg))
+ARCH_TESTS := ^Test(BootstrapSuite|SameTreeEveryWay|Verify|InstallUpgradeRemove|NewestPacmanAsHost)$$
+test-arch: needs ## test with a real Arch mirror: MIRROR=https://… [KEYS=archlinux.gpg] FINGERPRINT=of the tarball's signer
+	@test -n "$(MIRROR)" -a -n "$(FINGERPRINT)" || { echo "usage: make test-arch MIRROR=URL FINGERPRINT=40 digits [KEYS=FILE]"; exit 2; }
+	@test -r "$(KEYS)" || { echo "no keys: install archlinux-keyring, or give KEYS=FILE"; exit 2; }
+	RIG_ARCH_MIRROR="$(MIRROR)" RIG_ARCH_KEYS="$(abspath $(KEYS))" RIG_ARCH_FINGERPRINT="$(FINGERPRINT)" \
+		$(GO) test -count 1 -timeout 60m $(ROOT) -v -run '$(ARCH_TESTS)' ./archboot
+
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	$(GO) vet ./...
@@ -84,4 +93,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help gw test test-here test-host test-suites lint torture bench fuzz fresh needs clean distclean
+.PHONY: FORCE help gw test test-here test-host test-suites test-arch lint torture bench fuzz fresh needs clean distclean

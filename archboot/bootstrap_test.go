@@ -51,7 +51,7 @@ func configFor(m *archtest.Mirror) archboot.Config {
 		Services: []string{"sshd.service"},
 	}
 	for _, name := range m.Repositories() {
-		c.Repositories = append(c.Repositories, archboot.Repository{Name: name, Servers: []string{m.Server()}, SigLevel: "Required"})
+		c.Repositories = append(c.Repositories, archboot.Repository{Name: name, Servers: []string{m.Server()}, SigLevel: m.SigLevel()})
 	}
 	return c
 }

@@ -141,10 +141,10 @@ func TestInstallUpgradeRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := archboot.Install(t.Context(), root, c, "bind-tools"); err != nil {
+	if err := archboot.Install(t.Context(), root, c, "dash"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(root, "usr/bin/dig")); err != nil {
+	if _, err := os.Stat(filepath.Join(root, "usr/bin/dash")); err != nil {
 		t.Error(err)
 	}
 	if err := archboot.Upgrade(t.Context(), root, c); err != nil {
@@ -153,7 +153,7 @@ func TestInstallUpgradeRemove(t *testing.T) {
 	if err := archboot.Install(t.Context(), root, c, "nosuch"); !errors.Is(err, archboot.ErrUnknownPackage) {
 		t.Errorf("an unknown package: %v", err)
 	}
-	if err := archboot.Remove(t.Context(), root, c, "bind-tools"); err != nil {
+	if err := archboot.Remove(t.Context(), root, c, "dash"); err != nil {
 		t.Error(err)
 	}
 	after, err := archboot.ReadManifest(t.Context(), root)
@@ -164,7 +164,7 @@ func TestInstallUpgradeRemove(t *testing.T) {
 		t.Errorf("installed and removed, and yet different:\n%s", strings.Join(lines, "\n"))
 	}
 	assertNoTrace(t, root, "")
-	if err := archboot.Install(t.Context(), t.TempDir(), c, "bind-tools"); !errors.Is(err, archboot.ErrBadRoot) {
+	if err := archboot.Install(t.Context(), t.TempDir(), c, "dash"); !errors.Is(err, archboot.ErrBadRoot) {
 		t.Errorf("install in an empty directory: %v", err)
 	}
 }

@@ -3,12 +3,19 @@ package archboot
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
 
 	"github.com/prologin/rig/internal/intree"
 )
 
 // machineKeyring is where the machine's pacman keeps its keys.
 const machineKeyring = "/etc/pacman.d/gnupg"
+
+// keyringDir is where packages put keys for pacman-key --populate.
+const keyringDir = "/usr/share/pacman/keyrings"
 
 // initKeys gives the machine's own pacman a keyring: a secret key that signs what
 // is trusted, the keys that the keyring packages brought, and those of the
@@ -27,24 +34,58 @@ func (p *pacman) initKeys(ctx context.Context, t *intree.Tree) error {
 	if err := key("--init"); err != nil {
 		return err
 	}
-	if _, err := t.Stat("/usr/share/pacman/keyrings"); err == nil {
+	if _, err := t.Stat(keyringDir); err == nil {
 		if err := key("--populate"); err != nil {
 			return err
 		}
 	}
-	if len(p.config.Keys) > 0 {
-		ring, err := readKeys(p.config.Keys...)
-		if err != nil {
-			return err
-		}
+	foreign, err := p.foreignKeys(t)
+	if err != nil {
+		return err
+	}
+	if len(foreign) > 0 {
 		if err := key("--add", workDir+"/keys.gpg"); err != nil {
 			return err
 		}
-		if err := key(append([]string{"--lsign-key"}, ring.fingerprints...)...); err != nil {
+		if err := key(append([]string{"--lsign-key"}, foreign...)...); err != nil {
 			return err
 		}
 	}
 	return removeSockets(t)
+}
+
+// foreignKeys are the fingerprints of the Config's keys that no keyring package brought:
+// those have been populated, with what their distribution says of their trust.
+func (p *pacman) foreignKeys(t *intree.Tree) ([]string, error) {
+	ring, err := readKeys(p.config.Keys...)
+	if err != nil {
+		return nil, err
+	}
+	brought := make(map[string]bool)
+	dir, _, err := t.Parent(keyringDir + "/x")
+	if errors.Is(err, fs.ErrNotExist) {
+		return ring.fingerprints, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	entries, err := os.ReadDir(procPath(dir))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		data, err := t.ReadFile(keyringDir + "/" + e.Name())
+		if err != nil || !strings.HasSuffix(e.Name(), ".gpg") {
+			continue
+		}
+		if keys, err := readKeys(data); err == nil { // else pacman-key could not read it either
+			for _, f := range keys.fingerprints {
+				brought[f] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(ring.fingerprints, func(f string) bool { return brought[f] }), nil
 }
 
 // makeSigningKey makes the secret key that pacman-key --init would make, of a kind

@@ -89,7 +89,10 @@ func (m *Mirror) start(ctx context.Context) error {
 
 // load finds or builds what is served, and its key.
 func (m *Mirror) load(ctx context.Context, p *progress) error {
-	if m.opts.Suite == Synthetic {
+	switch {
+	case m.opts.Upstream != nil:
+		return m.loadUpstream()
+	case m.opts.Suite == Synthetic:
 		return m.loadSynthetic()
 	}
 	dir, err := m.build(ctx, p)
@@ -231,8 +234,23 @@ func (m *Mirror) PublicKey() []byte { return m.public }
 // a synthetic mirror goes when the mirror is closed.
 func (m *Mirror) PublicKeyFile() string { return m.keyFile }
 
-// Fingerprint is the key's, in upper-case hexadecimal.
-func (m *Mirror) Fingerprint() string { return m.key.Fingerprint() }
+// Fingerprint is the key's, in upper-case hexadecimal; that of an [Upstream] is what
+// its Options say.
+func (m *Mirror) Fingerprint() string {
+	if m.opts.Upstream != nil {
+		return m.opts.Upstream.Fingerprint
+	}
+	return m.key.Fingerprint()
+}
+
+// SigLevel is what can be required of the mirror's signatures, as in pacman.conf(5).
+// Arch signs its packages, and not its databases.
+func (m *Mirror) SigLevel() string {
+	if m.opts.Upstream != nil {
+		return "Required DatabaseOptional"
+	}
+	return "Required"
+}
 
 // Repositories names the repositories in the order that pacman.conf should have
 // them.
@@ -242,11 +260,11 @@ func (m *Mirror) Repositories() []string { return append([]string(nil), m.reposi
 func (m *Mirror) Server() string { return m.URL + "/$repo/os/$arch" }
 
 // PacmanConf returns the sections of pacman.conf(5) for the mirror's repositories,
-// signatures required for packages and databases. It has no [options] section.
+// signatures required as [Mirror.SigLevel] says. It has no [options] section.
 func (m *Mirror) PacmanConf() string {
 	var b strings.Builder
 	for _, name := range m.repositories {
-		b.WriteString("[" + name + "]\nSigLevel = Required\nServer = " + m.Server() + "\n\n")
+		b.WriteString("[" + name + "]\nSigLevel = " + m.SigLevel() + "\nServer = " + m.Server() + "\n\n")
 	}
 	return b.String()
 }

@@ -42,6 +42,9 @@ type Options struct {
 	Packages   []alpm.Package
 	Repository string // default "test"
 
+	// Upstream makes the mirror pass on what a real one has, instead of a Suite.
+	Upstream *Upstream
+
 	// ExpiredKey makes the key of a synthetic mirror one that has expired since it
 	// signed the packages.
 	ExpiredKey bool
@@ -80,6 +83,9 @@ func AddOns(suite Suite) []string {
 // Validate reports every fault of the options at once. All wrap [ErrInvalid].
 func (o Options) Validate() error {
 	var faults []error
+	if o.Upstream != nil {
+		faults = o.Upstream.faults(o)
+	}
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
 	}
@@ -115,7 +121,7 @@ func (o Options) Validate() error {
 
 // withDefaults fills in what the caller left to us.
 func (o Options) withDefaults() (Options, error) {
-	if o.Suite == "" {
+	if o.Suite == "" && o.Upstream == nil {
 		o.Suite = Trixie
 	}
 	if o.Repository == "" {
@@ -127,7 +133,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.CacheDir == "" && o.Suite != Synthetic {
+	if o.CacheDir == "" && o.Suite != Synthetic && o.Upstream == nil {
 		dir, err := defaultCacheDir()
 		if err != nil {
 			return o, err

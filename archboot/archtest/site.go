@@ -14,7 +14,8 @@ import (
 
 // site answers the requests.
 type site struct {
-	logger *slog.Logger
+	logger   *slog.Logger
+	upstream http.Handler // answers instead of the files, may be nil
 
 	mu       sync.Mutex
 	roots    []*os.Root
@@ -87,6 +88,10 @@ func (s *site) log(r Request) {
 }
 
 func (s *site) serveFile(w http.ResponseWriter, r *http.Request) {
+	if s.upstream != nil {
+		s.upstream.ServeHTTP(w, r)
+		return
+	}
 	name := path.Clean(undated(path.Clean("/" + r.URL.Path)))
 	for _, root := range s.roots {
 		file, err := root.Open(strings.TrimPrefix(name, "/"))
