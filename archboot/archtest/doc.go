@@ -29,8 +29,9 @@
 // build works in a directory of its own under a lock and renames the result into
 // place; one that is interrupted or killed leaves nothing that is used, and the
 // next one removes its remains. A mirror in the cache that has more add-ons than
-// are asked for is as good as one that has just those. To get newer Debian packages, remove the mirror's
-// directory from the cache.
+// are asked for is as good as one that has just those. One that nobody has started for
+// two weeks goes when the next is built. To get newer Debian packages, remove the
+// mirror's directory from the cache.
 //
 // # What a mirror offers
 //
@@ -38,7 +39,7 @@
 //
 //	/$repo/os/x86_64/$repo.db            and .files, with signatures
 //	/repos/2018/05/01/$repo/os/x86_64/   the same
-//	/iso/latest/                         bootstrap tarball, signature, sha256sums.txt
+//	/iso/latest/                         bootstrap tarballs, signatures, sha256sums.txt
 //	/iso/2026.11.01/                     the same
 //
 // [Mirror.Requests] is the log of what was asked. [Mirror.Inject] makes it
@@ -61,7 +62,9 @@
 //     stack and most of its accounts.
 //   - The web of trust of Arch's keyring: there is one key, and it signs all.
 //   - TLS, the mirror list service, and mirrors that redirect.
-//   - Kernel, initramfs and boot loader: there are none.
+//   - Kernel, firmware and initramfs: linux, linux-firmware and mkinitcpio are stubs that
+//     put files where Arch has them. There is no boot loader.
 //
-// What works against this mirror still wants one run against a real one.
+// What works against this mirror still wants one run against a real one: with an
+// [Upstream], the same tests do that.
 package archtest

@@ -3,6 +3,7 @@ package archtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,6 +33,7 @@ type Mirror struct {
 	dir          string // temporary; see tempDir
 	repositories []string
 	site         *site
+	release      func() // of the cache's entry; nil where there is none
 	server       *http.Server
 
 	mu      sync.Mutex
@@ -99,6 +101,9 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 	if err != nil {
 		return err
 	}
+	if m.release, err = hold(dir); err != nil {
+		return fmt.Errorf("use %s, which another process removes because it is old: %w", dir, err)
+	}
 	m.keyFile = filepath.Join(dir, publicFile)
 	if m.public, err = os.ReadFile(m.keyFile); err != nil {
 		return err
@@ -157,6 +162,9 @@ func (m *Mirror) build(ctx context.Context, p *progress) (string, error) {
 	return cacheEntry(m.opts).ensure(ctx, waiting, func(dir string) error {
 		if err := preflight(); err != nil {
 			return err
+		}
+		if err := evict(m.opts.CacheDir, keepUnused); err != nil { // makes room, if it can
+			m.opts.Logger.Warn("archtest: remove old mirrors", "error", err)
 		}
 		return build(ctx, m.opts, dir, p)
 	})
@@ -221,6 +229,9 @@ func (m *Mirror) Close() error {
 		m.serving.Wait()
 	}
 	faults = append(faults, m.site.close())
+	if m.release != nil {
+		m.release()
+	}
 	if m.dir != "" {
 		faults = append(faults, os.RemoveAll(m.dir))
 	}
