@@ -144,7 +144,8 @@ func TestUsage(t *testing.T) {
 			t.Errorf("the help says nothing about %s", want)
 		}
 	}
-	for _, args := range [][]string{nil, {"root", "gw"}, {"-nosuch"}, {"-key", "/nonexistent", "r", "h", "p"}, {"-dns", "x", "r", "h", "p"}, {"/nonexistent", "gw", "/nonexistent"}} {
+	for _, args := range [][]string{nil, {"root", "gw"}, {"-nosuch"}, {"-key", "/nonexistent", "r", "h", "p"}, {"-dns", "x", "r", "h", "p"}, {"-date", "today", "r", "h", "p"},
+		{"-file", "x", "r", "h", "p"}, {"-address", "10.0.0.1", "r", "h", "p"}, {"-authorized-keys", "/nonexistent", "r", "h", "p"}, {"/nonexistent", "gw", "/nonexistent"}} {
 		if err := run(context.Background(), args, nil, &out); err == nil {
 			t.Errorf("%q was accepted", args)
 		}
@@ -186,5 +187,48 @@ func TestWithoutPacman(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "usr/bin/sshd")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFlags makes a root with what the document's script does not know, and a second
+// machine of it.
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	args, root := fixture(t, "")
+	dir := t.TempDir()
+	keys, motd := filepath.Join(dir, "keys"), filepath.Join(dir, "motd")
+	err := errors.Join(os.WriteFile(keys, []byte("# mine\n\nssh-ed25519 AAAA me\n"), 0o600), os.WriteFile(motd, []byte("welcome"), 0o640))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args[1] = strings.TrimSuffix(args[1], "/$repo/os/$arch")
+	args = append([]string{"-date", "2018-05-01", "-authorized-keys", keys, "-file", "/etc/motd=" + motd, "-machine-id", "random",
+		"-address", "192.168.1.254/23", "-gateway", "192.168.1.1", "-dns", "127.0.0.1,9.9.9.9", "-search", "prolo", "-netns", "/proc/self/ns/net"}, args...)
+	var out bytes.Buffer
+	if err := run(t.Context(), args, nil, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	web := filepath.Join(dir, "web")
+	if err := os.Mkdir(web, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	clone := append([]string{"-base", root, "-packages", "base", "-services", "sshd.service", "-locale", "C.UTF-8", "-timezone", "UTC"}, web, "web", args[len(args)-1])
+	if err := run(t.Context(), clone, nil, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	for name, want := range map[string]string{
+		"etc/motd": "welcome", "root/.ssh/authorized_keys": "ssh-ed25519 AAAA me\n",
+		"etc/resolv.conf":                      "nameserver 127.0.0.1\nnameserver 9.9.9.9\nsearch prolo\n",
+		"etc/systemd/network/50-wired.network": "Address=192.168.1.254/23\nGateway=192.168.1.1\n",
+	} {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil || !strings.HasSuffix(string(data), want) {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+	for dir, want := range map[string]string{root: "gw\n", web: "web\n"} {
+		if name, err := os.ReadFile(filepath.Join(dir, "etc/hostname")); err != nil || string(name) != want {
+			t.Errorf("%s: %q, %v", dir, name, err)
+		}
 	}
 }

@@ -14,13 +14,21 @@ On an Arch host no flags are needed. Elsewhere, say where packages come from and
 who signs them; without pacman, give the bootstrap tarball as well:
 
   bootstrap -mirror 'https://mirror.example/$repo/os/$arch' -key archlinux.gpg \
-      -tarball archlinux-bootstrap-x86_64.tar.zst -fingerprint 3E80…81AC ./gw gw ./password
+      -tarball archlinux-bootstrap-x86_64.tar.zst -fingerprint 3E80…9A5C ./gw gw ./password
 
 The first boot of the result:
 
   systemd-nspawn --boot --directory ROOT
 
 For bare metal or a VM, add the kernel: -packages base,openssh,linux,linux-firmware
+
+A second machine from a root that is there, in milliseconds on btrfs:
+
+  bootstrap -base /var/lib/machines/base /var/lib/machines/web web ./password
+
+The packages of a certain day, so that the same command makes the same root again:
+
+  bootstrap -mirror https://archive.archlinux.org -date 2018-05-01 ./gw gw ./password
 
 Ctrl-C leaves ROOT empty again. After a crash, run the same command again.
 
