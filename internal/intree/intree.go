@@ -17,6 +17,10 @@ var ErrNotRegular = errors.New("not a regular file")
 // A Tree is an open directory that paths are resolved against. Its methods may
 // be called concurrently.
 type Tree struct {
+	// NoSync makes writing not wait for the disk, for trees that are written as a
+	// whole and thrown away when that fails. Set it before the tree is used.
+	NoSync bool
+
 	dir *os.File
 }
 

@@ -30,7 +30,11 @@ func (t *Tree) WriteFileOwned(name string, data []byte, perm fs.FileMode, uid, g
 				return err
 			}
 		}
-		return errors.Join(unix.Fchmod(int(f.Fd()), uint32(perm.Perm())), f.Sync())
+		err := unix.Fchmod(int(f.Fd()), uint32(perm.Perm()))
+		if err != nil || t.NoSync {
+			return err
+		}
+		return f.Sync()
 	})
 }
 
