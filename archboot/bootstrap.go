@@ -159,7 +159,7 @@ func (b *builder) step(text string) { b.emit(Event{Kind: EventStep, Text: text})
 
 // build fills the empty root.
 func (b *builder) build(ctx context.Context, root, hash string) error {
-	t, err := intree.Open(root)
+	t, err := openTree(root)
 	if err != nil {
 		return err
 	}

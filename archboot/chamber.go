@@ -159,7 +159,7 @@ func (c *chamber) furnish() error {
 			return fmt.Errorf("bind %s: %w", dir, err)
 		}
 	}
-	t, err := intree.Open(c.root)
+	t, err := openTree(c.root)
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ func devices(t *intree.Tree) error {
 // namespace can mount its proc. From then on /proc/self leads nowhere on the
 // chamber's thread, which is in the host's PID namespace.
 func (c *chamber) startInit() error {
-	t, err := intree.Open(c.root)
+	t, err := openTree(c.root)
 	if err != nil {
 		return err
 	}

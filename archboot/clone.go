@@ -72,7 +72,7 @@ func (c *claim) resolveBase(base string) (string, error) {
 	if strings.HasPrefix(c.path+"/", path+"/") {
 		return "", fmt.Errorf("%w: %s is in its own base %s", ErrInvalid, c.path, path)
 	}
-	t, err := intree.Open(path)
+	t, err := openTree(path)
 	if err != nil {
 		return "", err
 	}
@@ -111,7 +111,7 @@ func settleTree(ctx context.Context, dir string, settle func(*intree.Tree) error
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	t, err := intree.Open(dir)
+	t, err := openTree(dir)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func identify(ctx context.Context, root string, id Identity) error {
 	if err != nil {
 		return err
 	}
-	t, err := intree.Open(path)
+	t, err := openTree(path)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func newSeed(t *intree.Tree) error {
 	}
 	seed := make([]byte, 512)
 	rand.Read(seed)
-	return writeFile(t, file, seed, 0o600)
+	return t.WriteFile(file, seed, 0o600)
 }
 
 func removeHostKeys(t *intree.Tree) error {

@@ -98,8 +98,8 @@ func (k *keyring) gpgConf() []byte {
 func (k *keyring) write(t *intree.Tree, dir string) error {
 	return errors.Join(
 		t.MkdirAll(dir, 0o700),
-		writeFile(t, dir+"/pubring.gpg", k.packets, 0o600),
-		writeFile(t, dir+"/gpg.conf", k.gpgConf(), 0o600),
+		t.WriteFile(dir+"/pubring.gpg", k.packets, 0o600),
+		t.WriteFile(dir+"/gpg.conf", k.gpgConf(), 0o600),
 	)
 }
 

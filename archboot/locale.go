@@ -51,7 +51,7 @@ func generateLocale(ctx context.Context, c *chamber, t *intree.Tree, locale stri
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := writeFile(t, localeList, []byte(withLocale(string(old), locale+" "+charset)), 0o644); err != nil {
+	if err := t.WriteFile(localeList, []byte(withLocale(string(old), locale+" "+charset)), 0o644); err != nil {
 		return err
 	}
 	return c.run(ctx, program{path: "/usr/bin/localedef", chroot: c.root, args: localedefArgs(t, locale, charset)})

@@ -30,11 +30,11 @@ func writeMachineRepositories(t *intree.Tree, list []Repository) error {
 		if err := t.MkdirAll("/etc/pacman.d", 0o755); err != nil {
 			return err
 		}
-		if err := writeFile(t, mirrorList, []byte(mirrors), 0o644); err != nil {
+		if err := t.WriteFile(mirrorList, []byte(mirrors), 0o644); err != nil {
 			return err
 		}
 	}
-	return writeFile(t, "/etc/pacman.conf", []byte(conf), 0o644)
+	return t.WriteFile("/etc/pacman.conf", []byte(conf), 0o644)
 }
 
 // machineConf renders pacman.conf and, where all repositories have the same

@@ -96,7 +96,7 @@ func (p *pacman) makeSigningKey(ctx context.Context, t *intree.Tree) error {
 		return err
 	}
 	for _, name := range []string{"pubring.gpg", "secring.gpg"} {
-		if err := writeFile(t, machineKeyring+"/"+name, nil, 0o600); err != nil {
+		if err := t.WriteFile(machineKeyring+"/"+name, nil, 0o600); err != nil {
 			return err
 		}
 	}

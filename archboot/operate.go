@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/prologin/rig/internal/intree"
 )
 
 // Install installs packages in a finished root and, as Arch knows no partial
@@ -50,7 +48,7 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 		return err
 	}
 	defer unlock(lock.dir)
-	t, err := intree.Open(path)
+	t, err := openTree(path)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (p *pacman) cache() string {
 // prepare writes the configuration and the keys, inside the chamber.
 func (p *pacman) prepare() error {
 	return p.chamber.do(func() error {
-		t, err := intree.Open(p.chamber.root)
+		t, err := openTree(p.chamber.root)
 		if err != nil {
 			return err
 		}
@@ -87,11 +87,11 @@ func (p *pacman) prepare() error {
 			if err := ring.write(t, workDir+"/gnupg"); err != nil {
 				return err
 			}
-			if err := writeFile(t, workDir+"/keys.gpg", ring.packets, 0o600); err != nil {
+			if err := t.WriteFile(workDir+"/keys.gpg", ring.packets, 0o600); err != nil {
 				return err
 			}
 		}
-		return writeFile(t, workDir+"/pacman.conf", p.conf(p.gpgDir), 0o600)
+		return t.WriteFile(workDir+"/pacman.conf", p.conf(p.gpgDir), 0o600)
 	})
 }
 

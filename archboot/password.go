@@ -70,10 +70,7 @@ func setPassword(t *intree.Tree, hash string) error {
 		return err
 	}
 	day := time.Now().Unix() / (24 * 60 * 60)
-	if err := writeFile(t, shadow, []byte(shadowWith(string(old), "root", hash, day)), mode); err != nil {
-		return err
-	}
-	return t.Chown(shadow, int(owner.Uid), int(owner.Gid))
+	return t.WriteFileOwned(shadow, []byte(shadowWith(string(old), "root", hash, day)), mode, int(owner.Uid), int(owner.Gid))
 }
 
 // shadowWith returns the content of a shadow(5) file with another hash for user,

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/prologin/rig/internal/intree"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -116,7 +115,7 @@ func private(dir string) bool {
 // trustPackages rewrites the configuration for packages that have been verified.
 // Databases stay as they are.
 func (p *pacman) trustPackages() error {
-	t, err := intree.Open(p.chamber.root)
+	t, err := openTree(p.chamber.root)
 	if err != nil {
 		return err
 	}
@@ -127,5 +126,5 @@ func (p *pacman) trustPackages() error {
 		r.SigLevel = strings.TrimSpace(fmt.Sprint(r.SigLevel, " PackageNever"))
 		verified.config.Repositories = append(verified.config.Repositories, r)
 	}
-	return writeFile(t, workDir+"/pacman.conf", verified.conf(p.gpgDir), 0o600)
+	return t.WriteFile(workDir+"/pacman.conf", verified.conf(p.gpgDir), 0o600)
 }

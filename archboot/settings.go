@@ -34,7 +34,7 @@ func writeConf(t *intree.Tree, name, content string) error {
 	if err := t.MkdirAll(name[:strings.LastIndexByte(name, '/')], 0o755); err != nil {
 		return err
 	}
-	return writeFile(t, name, []byte(content), 0o644)
+	return t.WriteFile(name, []byte(content), 0o644)
 }
 
 func writeHostname(t *intree.Tree, name string) error {
@@ -56,7 +56,7 @@ func writeMachineID(t *intree.Tree, id MachineID) error {
 	if err := t.Remove("/var/lib/dbus/machine-id"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return writeFile(t, "/etc/machine-id", []byte(content), 0o444)
+	return t.WriteFile("/etc/machine-id", []byte(content), 0o444)
 }
 
 // newMachineID returns a random id, in the form of a version 4 UUID as
@@ -147,7 +147,7 @@ func writeAuthorizedKeys(t *intree.Tree, keys []string) error {
 	if err := t.MkdirAll("/root/.ssh", 0o700); err != nil {
 		return err
 	}
-	return writeFile(t, "/root/.ssh/authorized_keys", []byte(strings.Join(keys, "\n")+"\n"), 0o600)
+	return t.WriteFile("/root/.ssh/authorized_keys", []byte(strings.Join(keys, "\n")+"\n"), 0o600)
 }
 
 func writeFiles(t *intree.Tree, files []File) error {
@@ -159,7 +159,7 @@ func writeFiles(t *intree.Tree, files []File) error {
 		}
 		err := t.MkdirAll(f.Path[:strings.LastIndexByte(f.Path, '/')], 0o755)
 		if err == nil {
-			err = writeFile(t, f.Path, f.Data, mode)
+			err = t.WriteFile(f.Path, f.Data, mode)
 		}
 		errs = append(errs, err)
 	}

@@ -16,7 +16,7 @@ const (
 
 // nameServices gives the tools the host's way of looking up names.
 func nameServices(tools string) error {
-	t, err := intree.Open(tools)
+	t, err := openTree(tools)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func nameServices(tools string) error {
 		if err != nil {
 			continue // this host has none, and nor will they
 		}
-		if err := writeFile(t, name, data, 0o644); err != nil {
+		if err := t.WriteFile(name, data, 0o644); err != nil {
 			return err
 		}
 	}
@@ -38,12 +38,12 @@ func nameServices(tools string) error {
 // /proc/self works, hence the calls by descriptor.
 func (c *chamber) bindTools(tools, cache string) error {
 	return c.do(func() error {
-		root, err := intree.Open(c.root)
+		root, err := openTree(c.root)
 		if err != nil {
 			return err
 		}
 		defer root.Close()
-		in, err := intree.Open(tools)
+		in, err := openTree(tools)
 		if err != nil {
 			return err
 		}

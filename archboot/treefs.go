@@ -1,10 +1,7 @@
 package archboot
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -42,31 +39,14 @@ func makeLayout(t *intree.Tree) error {
 	return nil
 }
 
-// writeFile replaces a file as [intree.Tree.WriteFile] does, but without waiting for
-// the disk: a root is written as a whole, and each wait would be one for all that
-// the packages brought.
-func writeFile(t *intree.Tree, name string, data []byte, perm os.FileMode) error {
-	dir, base, err := t.Parent(name)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	at := int(dir.Fd())
-	temp := ".#" + rand.Text()
-	fd, err := unix.Openat(at, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return &fs.PathError{Op: "write", Path: name, Err: err}
-	}
-	f := os.NewFile(uintptr(fd), name)
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(perm), f.Close())
+// openTree opens a tree for writing without waiting for the disk: a root is written as
+// a whole, and each wait would be one for all that the packages brought.
+func openTree(dir string) (*intree.Tree, error) {
+	t, err := intree.Open(dir)
 	if err == nil {
-		err = unix.Renameat(at, temp, at, base)
+		t.NoSync = true
 	}
-	if err != nil {
-		return errors.Join(&fs.PathError{Op: "write", Path: name, Err: err}, unix.Unlinkat(at, temp, 0))
-	}
-	return nil
+	return t, err
 }
 
 // stampUpdated tells systemd that /etc and /var are as new as /usr, so that the
@@ -81,7 +61,7 @@ func stampUpdated(t *intree.Tree) error {
 	when := usr.ModTime()
 	content := fmt.Sprintf("# The /usr that this directory was last brought up to date with.\nTIMESTAMP_NSEC=%d\n", when.UnixNano())
 	for _, name := range []string{"/etc/.updated", "/var/.updated"} {
-		if err := writeFile(t, name, []byte(content), 0o644); err != nil {
+		if err := t.WriteFile(name, []byte(content), 0o644); err != nil {
 			return err
 		}
 		f, err := t.OpenFile(name, os.O_WRONLY, 0)
