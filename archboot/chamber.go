@@ -2,7 +2,6 @@ package archboot
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
-	"time"
 
-	"github.com/prologin/rig/internal/intree"
 	"golang.org/x/sys/unix"
 )
 
@@ -139,125 +136,6 @@ func (c *chamber) joinNetwork() error {
 	return os.NewSyscallError("setns", unix.Setns(int(f.Fd()), unix.CLONE_NEWNET))
 }
 
-// furnish mounts what programs expect to find in the root, on the thread.
-func (c *chamber) furnish() error {
-	if err := isolateMounts(); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
-	}
-	if c.hostname != "" {
-		if err := unix.Sethostname([]byte(c.hostname)); err != nil {
-			return fmt.Errorf("set host name: %w", err)
-		}
-	}
-	// pacman looks for the mount point of what it writes to, to see how much space
-	// is left. In a chroot there may be none.
-	for _, dir := range []string{c.root, c.cache} {
-		if dir == "" {
-			continue
-		}
-		if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("bind %s: %w", dir, err)
-		}
-	}
-	t, err := openTree(c.root)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	const hard = unix.MS_NOSUID | unix.MS_NODEV
-	for _, m := range []struct {
-		dir, kind string
-		perm      os.FileMode
-		flags     uintptr
-		data      string
-	}{
-		{"/sys", "sysfs", 0o555, hard | unix.MS_NOEXEC | unix.MS_RDONLY, ""},
-		{"/dev", "tmpfs", 0o755, unix.MS_NOSUID, "mode=0755,size=1m"},
-		{"/dev/pts", "devpts", 0o755, unix.MS_NOSUID | unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
-		{"/dev/shm", "tmpfs", 0o755, hard, "mode=1777"},
-		{"/run", "tmpfs", 0o755, hard, "mode=0755"},
-		{"/tmp", "tmpfs", 0o755, hard, "mode=1777"},
-	} {
-		if err := mountIn(t, m.dir, m.kind, m.kind, m.perm, m.flags, m.data); err != nil {
-			return err
-		}
-	}
-	return devices(t)
-}
-
-// isolateMounts keeps what the thread mounts from spreading to the namespace that it
-// came from. In a chroot(2), "/" need not be a mount point, and then the kernel
-// refuses to change it: so go to the top of the namespace and come back, as setns(2)
-// into one's own mount namespace leads out of the chroot.
-func isolateMounts() error {
-	const how = unix.MS_REC | unix.MS_SLAVE
-	err := unix.Mount("", "/", "", how, "")
-	if err != unix.EINVAL {
-		return err
-	}
-	here, err := os.Open("/")
-	if err != nil {
-		return err
-	}
-	defer here.Close()
-	own, err := os.Open("/proc/thread-self/ns/mnt")
-	if err != nil {
-		return err
-	}
-	defer own.Close()
-	if err := unix.Setns(int(own.Fd()), unix.CLONE_NEWNS); err != nil {
-		return err
-	}
-	err = unix.Mount("", "/", "", how, "")
-	return errors.Join(err, unix.Fchdir(int(here.Fd())), unix.Chroot("."))
-}
-
-// mountIn mounts on a directory of the tree, as the tree resolves its name.
-func mountIn(t *intree.Tree, dir, source, kind string, perm os.FileMode, flags uintptr, data string) error {
-	if err := t.MkdirAll(dir, perm); err != nil {
-		return err
-	}
-	target, _, err := t.Parent(dir + "/x")
-	if err != nil {
-		return err
-	}
-	defer target.Close()
-	if err := unix.Mount(source, procPath(target), kind, flags, data); err != nil {
-		return fmt.Errorf("mount %s on %s: %w", kind, dir, err)
-	}
-	return nil
-}
-
-// devices fills /dev. The nodes are the host's own, bound: mknod(2) is not
-// allowed in every container.
-func devices(t *intree.Tree) error {
-	dev, _, err := t.Parent("/dev/x")
-	if err != nil {
-		return err
-	}
-	defer dev.Close()
-	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		node := procPath(dev) + "/" + name
-		fd, err := unix.Open(node, unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644)
-		if err != nil {
-			return fmt.Errorf("make /dev/%s: %w", name, err)
-		}
-		unix.Close(fd)
-		if err := unix.Mount("/dev/"+name, node, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("bind /dev/%s: %w", name, err)
-		}
-	}
-	for name, target := range map[string]string{
-		"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
-		"stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx",
-	} {
-		if err := t.Symlink(target, "/dev/"+name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // startInit starts PID 1, which mounts /proc twice: only a member of a PID
 // namespace can mount its proc. From then on /proc/self leads nowhere on the
 // chamber's thread, which is in the host's PID namespace.
@@ -277,8 +155,14 @@ func (c *chamber) startInit() error {
 	defer proc.Close()
 
 	const script = `mount -t proc -o nosuid,nodev,noexec proc . && mount -t proc -o nosuid,nodev,noexec proc /proc && echo ready && cd / && exec cat`
+	return c.startInitIn(procPath(proc), script)
+}
+
+// startInitIn starts the script in the directory, waits until it is ready, and enters
+// its PID namespace.
+func (c *chamber) startInitIn(dir, script string) error {
 	cmd := exec.Command("sh", "-c", script)
-	cmd.Dir = procPath(proc)
+	cmd.Dir = dir
 	cmd.Env = environment()
 	pidfd := -1
 	cmd.SysProcAttr = c.into(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Setsid: true, PidFD: &pidfd})
@@ -321,66 +205,4 @@ func (c *chamber) close() error {
 	close(c.jobs)
 	<-c.ended
 	return c.removeGroup()
-}
-
-// A program is what is run in a chamber.
-type program struct {
-	path   string // absolute if chroot is set, else looked up on the host
-	args   []string
-	chroot string       // directory that is the program's root, empty for the host's
-	line   func(string) // called for each line printed, may be nil
-}
-
-// run runs a program and waits for it. If the context ends first, everything in
-// the chamber is killed, since the program's children would go on otherwise.
-// The error of a program that failed is an *Error that holds what it printed last.
-func (c *chamber) run(ctx context.Context, p program) error {
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	var last tail
-	out := &lineWriter{line: func(s string) {
-		last.add(s)
-		if p.line != nil {
-			p.line(s)
-		}
-	}}
-	cmd := exec.CommandContext(ctx, p.path, p.args...)
-	cmd.Env = environment()
-	cmd.Dir = "/"
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = c.into(&syscall.SysProcAttr{Setsid: true, Chroot: p.chroot})
-	cmd.Cancel = c.init.Process.Kill
-	cmd.WaitDelay = outputDelay
-	err := c.do(cmd.Start)
-	if err == nil {
-		err = cmd.Wait()
-	}
-	out.flush()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		return nil // it went well, and an agent of its own keeps the pipe open
-	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return &Error{Op: "run " + p.path, Root: c.root, Err: err, Output: last.lines}
-	}
-	if err != nil {
-		return fmt.Errorf("run %s: %w", p.path, err)
-	}
-	return nil
-}
-
-// outputDelay is how long the output of a program is awaited that has ended itself
-// and has left a process that could still write some.
-const outputDelay = 2 * time.Second
-
-// environment is all that a program sees of ours: nothing.
-func environment() []string {
-	return []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "LC_ALL=C.UTF-8", "TERM=dumb",
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/prologin/rig/internal/intree"
 )
 
 // Install installs packages in a finished root and, as Arch knows no partial
@@ -56,6 +58,11 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	if err := checkComplete(t); err != nil {
 		return err
 	}
+	return b.operateIn(ctx, t, path, args)
+}
+
+// operateIn works on a root that nobody else of us works on.
+func (b *builder) operateIn(ctx context.Context, t *intree.Tree, path string, args []string) error {
 	// A killed process may have left its tools here.
 	if err := t.RemoveAll(toolsName); err != nil {
 		return err
@@ -66,7 +73,7 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	if err := b.placeCache(path); err != nil {
 		return err
 	}
-	err = b.transact(ctx, path, args)
+	err := b.transact(ctx, path, args)
 	err = errors.Join(err, t.RemoveAll(toolsName))
 	if ctx.Err() != nil { // it was killed
 		err = errors.Join(err, ignoreMissing(t.Remove(databaseLock)))
