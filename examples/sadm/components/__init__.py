@@ -1,0 +1,1 @@
+"""What can be installed, a module each, with a function install."""

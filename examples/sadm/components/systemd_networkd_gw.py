@@ -1,0 +1,7 @@
+"""The network of gw."""
+
+from installer import copy
+
+
+def install():
+    copy("etc/systemd/network/10-gw.network")

@@ -1,0 +1,1 @@
+"""The services that make the network of the finals, and what they share."""

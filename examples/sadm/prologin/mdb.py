@@ -1,0 +1,136 @@
+"""The machine database: which machines there are, where, and what they are called."""
+
+import argparse
+import ipaddress
+import re
+import sys
+
+import psycopg2
+
+from prologin import db, http
+
+PORT = 20000
+FIELDS = ("hostname", "ip", "mac", "aliases", "rfs", "hfs", "mtype", "room")
+# What machines of a type are given addresses of when they register.
+SUBNETS = {"user": "192.168.0.0/24", "orga": "192.168.1.128/25", "service": "192.168.1.0/25",
+           "cluster": "192.168.2.0/24"}
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS mdb_machine (
+    hostname text PRIMARY KEY,
+    ip inet NOT NULL UNIQUE,
+    mac macaddr NOT NULL UNIQUE,
+    aliases text NOT NULL DEFAULT '',
+    rfs integer NOT NULL DEFAULT 0,
+    hfs integer NOT NULL DEFAULT 0,
+    mtype text NOT NULL,
+    room text NOT NULL
+)"""
+
+
+def machines(**wanted):
+    """Return the machines whose fields have these values, all without any."""
+    rows = db.query("mdb", """SELECT hostname, host(ip) AS ip, mac::text, aliases, rfs, hfs, mtype, room
+                              FROM mdb_machine ORDER BY hostname""")
+    return [row for row in rows if all(str(row[k]) == v for k, v in wanted.items())]
+
+
+def add(machine):
+    """Add a machine; raise ValueError when it cannot be one."""
+    machine = dict(machine, mac=machine["mac"].lower().replace("-", ":"))
+    names = [machine["hostname"], *filter(None, machine["aliases"].split(","))]
+    wrong = [name for name in names if not NAME.fullmatch(name)]
+    if wrong:
+        raise ValueError(f"no host name: {', '.join(wrong)}")
+    if not MAC.fullmatch(machine["mac"]):
+        raise ValueError(f"no MAC address: {machine['mac']}")
+    if machine["mtype"] not in SUBNETS:
+        raise ValueError(f"no type of machine: {machine['mtype']}; have {', '.join(SUBNETS)}")
+    ipaddress.IPv4Address(machine["ip"])
+    for other in machines():
+        taken = {other["hostname"], *other["aliases"].split(",")} & set(names)
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: the name belongs to {other['hostname']}")
+    columns = ", ".join(FIELDS)
+    try:
+        db.query("mdb", f"INSERT INTO mdb_machine ({columns}) VALUES ({', '.join(['%s'] * len(FIELDS))})",
+                 [machine[field] for field in FIELDS])
+    except psycopg2.IntegrityError as e:
+        raise ValueError(str(e).strip()) from e
+    http.tell("mdbsync")
+
+
+def remove(hostname):
+    """Remove a machine; raise ValueError when there is none."""
+    if not db.query("mdb", "DELETE FROM mdb_machine WHERE hostname = %s RETURNING hostname", [hostname]):
+        raise ValueError(f"no machine {hostname}")
+    http.tell("mdbsync")
+
+
+def free_address(mtype):
+    """Return an address that no machine has."""
+    used = {machine["ip"] for machine in machines()}
+    for address in ipaddress.ip_network(SUBNETS[mtype]).hosts():
+        if str(address) not in used:
+            return str(address)
+    raise ValueError(f"no address is left for machines of type {mtype}")
+
+
+def serve():
+    app = http.Service("mdb", PORT)
+
+    @app.route("GET", "/")
+    def index(request):
+        return http.Text("".join(f"{m['ip']}\t{m['hostname']}\n" for m in machines()))
+
+    @app.route("GET", "/call/query")
+    def query(request):
+        unknown = set(request.args) - set(FIELDS)
+        if unknown:
+            raise http.Failure(400, f"no field {', '.join(unknown)}")
+        return machines(**request.args)
+
+    @app.route("POST", "/call/register")
+    def register(request):
+        request.demand_trust()
+        data = request.data
+        machine = {"aliases": "", "rfs": 0, "hfs": 0, **data, "ip": free_address(data["mtype"])}
+        try:
+            add(machine)
+        except ValueError as e:
+            raise http.Failure(409, str(e))
+        return machine
+
+    app.run()
+
+
+def manage(args):
+    """The command line of manage.py."""
+    parser = argparse.ArgumentParser(prog="manage.py")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("listmachines")
+    commands.add_parser("delmachine").add_argument("hostname")
+    adding = commands.add_parser("addmachine")
+    for field in ("hostname", "mac", "ip", "mtype", "room"):
+        adding.add_argument("--" + field, required=True)
+    for field in ("rfs", "hfs"):
+        adding.add_argument("--" + field, type=int, default=0)
+    adding.add_argument("--aliases", default="")
+    options = vars(parser.parse_args(args))
+    command = options.pop("command")
+    try:
+        if command == "addmachine":
+            add(options)
+        elif command == "delmachine":
+            remove(options["hostname"])
+        else:
+            for m in machines():
+                print(m["hostname"], m["ip"], m["mac"], m["aliases"], sep="\t")
+    except ValueError as e:
+        sys.exit(f"{command}: {e}")
+
+
+if __name__ == "__main__":
+    serve()
