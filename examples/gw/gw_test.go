@@ -31,7 +31,10 @@ func TestMain(m *testing.M) {
 // TestUsage needs no privileges.
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{Dir: "testdata/usage"})
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata/usage",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"eachstage": eachStage},
+	})
 }
 
 // TestWalk makes machines. Its scripts share the network of the sandbox, hence no
@@ -74,15 +77,17 @@ func TestWalk(t *testing.T) {
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
-				"await":  await,
-				"rungw":  rungw,
-				"signal": signal,
-				"host":   host,
-				"inside": inside,
-				"world":  world,
-				"link":   link,
-				"mirror": mirror,
-				"pool":   pool,
+				"await":      await,
+				"rungw":      rungw,
+				"signal":     signal,
+				"host":       host,
+				"inside":     inside,
+				"eventually": eventually,
+				"eachstage":  eachStage,
+				"world":      world,
+				"link":       link,
+				"mirror":     mirror,
+				"pool":       pool,
 			},
 		})
 	}

@@ -2,103 +2,101 @@ package prolo
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/check"
 	"github.com/prologin/rig/stage/step"
 )
 
-// gwStages are those of gw, the machine that all others get their addresses,
+// gwStages are the stages of gw, the machine that all others get their addresses,
 // names and boot images from.
-func gwStages(Payload) []stage.Stage {
+func gwStages(p Payload) []stage.Stage {
+	return slices.Concat(
+		gwSystem(p),
+		gwMachines(p),
+		gwNetboot(p),
+		gwUsers(p),
+		gwPresence(p),
+	)
+}
+
+// gwSystem is what gw has before it serves anything.
+func gwSystem(p Payload) []stage.Stage {
 	return []stage.Stage{
 		{
 			Name: "container_gw_network",
 			Doc:  "Give gw its address towards the host, in place of the one from DHCP.",
 			Steps: []stage.Step{
 				// It sorts before 80-container-host0.network, which would win otherwise.
-				step.WriteFile{Path: "/etc/systemd/network/10-gw.network", Content: gwNetwork},
+				step.WriteFile{Path: "/etc/systemd/network/10-gw.network", Content: gwUplink},
+				step.WriteFile{Path: "/etc/resolv.conf", Content: gwResolver},
 				step.Restart{Units: []string{"systemd-networkd.service"}},
 			},
 			Checks: []stage.Check{
 				check.HasAddress{Interface: "host0", Address: netip.MustParsePrefix(UplinkAddress + "/24")},
 				check.Ping{Address: netip.MustParseAddr(HostAddress), Inside: true},
+				check.URL{URL: p.Internet, Inside: true}, // by name, where it has one
 				check.PortOpen{Address: UplinkAddress + ":22"},
 			},
 		},
+		p.CopySADM(),
+		setupSADM(p),
 		{
-			Name:  "install_packages",
-			Doc:   "Install the web server and the name server with pacman, over the bridge.",
-			Steps: []stage.Step{step.Install{Packages: []string{"nginx", "bind"}, Refresh: true}},
-			Checks: []stage.Check{
-				check.FilePresent{Path: "/usr/bin/nginx"},
-				check.FilePresent{Path: "/usr/bin/named"},
-			},
-		},
-		{
-			Name: "setup_nginx",
-			Doc:  "Serve a page that says who serves it.",
+			Name: "setup_gw",
+			Doc:  "Install the packages of gw.",
 			Steps: []stage.Step{
-				step.WriteFile{Path: "/usr/share/nginx/html/index.html", Content: gwPage},
-				step.Enable{Units: []string{"nginx.service"}, Now: true},
-			},
-			Checks: []stage.Check{
-				check.UnitEnabled{Name: "nginx.service"},
-				check.UnitActive{Name: "nginx.service"},
-				check.URL{URL: "http://localhost/", Body: "gw." + Domain, Inside: true},
-				check.URL{URL: "http://" + UplinkAddress + "/", Body: "gw." + Domain},
+				step.Command(checkout + "/install_scripts/setup_gw.sh"),
+				stopgap("sso"),
 			},
 		},
+		setupLibprologin(p),
 		{
-			Name: "setup_bind",
-			Doc:  "Answer for the zone prolo, and become gw's own resolver.",
+			Name: "setup_network",
+			Doc:  "Give gw its addresses on the LAN, and keep the one towards the host.",
 			Steps: []stage.Step{
-				step.WriteFile{Path: "/etc/named.conf", Content: namedConf},
-				step.WriteFile{Path: "/var/named/prolo.zone", Content: proloZone},
-				step.Enable{Units: []string{"named.service"}, Now: true},
-				step.WriteFile{Path: "/etc/resolv.conf", Content: "search " + Domain + "\nnameserver 127.0.0.1\n"},
+				p.install("systemd_networkd_gw", "nic_configuration", "conntrack"),
+				step.Enable{Units: []string{"conntrack.service"}, Now: true},
+				step.Command("sed", "-i", "s/^Name=.*/Name=host0/", "/etc/systemd/network/10-gw.network"),
+				step.EditFile{Path: "/etc/systemd/network/10-gw.network", Name: "container", Lines: gwUplinkLines},
+				step.Restart{Units: []string{"systemd-networkd.service"}},
+				skipped{"systemctl enable --now nic-configuration@host0", "a veth has no pause settings"},
+				skipped{"systemctl start systemd-timesyncd", "a container has its host's clock"},
 			},
-			Checks: []stage.Check{
-				check.UnitEnabled{Name: "named.service"},
-				check.UnitActive{Name: "named.service"},
-				check.Resolves{Name: "gw." + Domain, Server: "127.0.0.1", Want: LANAddress, Inside: true},
-				check.Resolves{Name: "gw." + Domain, Server: UplinkAddress, Want: LANAddress},
-			},
+			Checks: append(enabledActive("conntrack.service"),
+				check.URL{URL: p.Internet, Inside: true},
+				check.HasAddress{Address: netip.MustParsePrefix(LANAddress + "/23")},
+				check.HasAddress{Address: netip.MustParsePrefix(AlienAddress + "/24")},
+				check.HasAddress{Address: netip.MustParsePrefix(UplinkAddress + "/24")},
+			),
 		},
+		setupPostgreSQL(p),
+		setupNginx(p),
 	}
 }
 
-const gwNetwork = `[Match]
+const gwUplink = `[Match]
 Name=host0
 
-[Network]
+` + gwUplinkLines
+
+const gwUplinkLines = `[Network]
+DHCP=no
 Address=` + UplinkAddress + `/24
 Gateway=` + HostAddress + `
 LLDP=yes
 `
 
-const gwPage = `<!DOCTYPE html>
-<title>gw.` + Domain + `</title>
-<p>This is gw.` + Domain + `.</p>
+// gwResolver is gw itself, and a public server until it is there.
+const gwResolver = `search ` + Domain + `
+nameserver 127.0.0.1
+nameserver 9.9.9.9
 `
 
-const namedConf = `options {
-	directory "/var/named";
-	listen-on { any; };
-	listen-on-v6 { none; };
-	allow-query { any; };
-	recursion no;
-	dnssec-validation no;
-};
+// stopgap gives a service of gw its name until the name server knows it.
+func stopgap(name string) step.EditFile {
+	return step.EditFile{Path: "/etc/hosts", Name: "stopgap " + name, Lines: "127.0.0.1 " + name}
+}
 
-zone "` + Domain + `" {
-	type primary;
-	file "prolo.zone";
-};
-`
-
-const proloZone = `$TTL 60
-@	IN SOA	gw.` + Domain + `. root.gw.` + Domain + `. ( 1 3600 600 86400 60 )
-	IN NS	gw.` + Domain + `.
-gw	IN A	` + LANAddress + `
-`
+// noStopgaps drops them.
+var noStopgaps = step.Command("sed", "-i", "/^# begin stopgap/,/^# end stopgap/d", "/etc/hosts")

@@ -19,6 +19,8 @@ const (
 	// UplinkAddress is gw on the bridge; LANAddress is what gw is called in DNS.
 	UplinkAddress = "10.0.0.254"
 	LANAddress    = "192.168.1.254"
+	// AlienAddress is gw for machines that are not in the machine database.
+	AlienAddress = "192.168.250.254"
 )
 
 // MAC returns the address of a machine's host0, which is known before it boots.

@@ -79,10 +79,11 @@ func (p *Program) check() error {
 	if p.ownSADM = p.payload.Dir == ""; p.ownSADM {
 		p.payload.Dir = standIn(p.options.State)
 	}
-	p.payload.Internet = "http://" + HostAddress + ":" + lab.MirrorPort + "/"
+	mirror := "http://" + HostAddress + ":" + lab.MirrorPort
 	if strings.Contains(p.options.Mirror, "://") {
-		p.payload.Internet = p.options.Mirror
+		mirror = strings.TrimRight(p.options.Mirror, "/")
 	}
+	p.payload.Internet = mirror + "/core/os/x86_64/core.db"
 	return err
 }
 

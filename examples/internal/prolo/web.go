@@ -10,7 +10,7 @@ func webStages(Payload) []stage.Stage {
 	return []stage.Stage{{
 		Name:   "boot",
 		Doc:    "The machine is up, and so is gw.",
-		Needs:  []string{MachineGW + "/setup_bind"},
+		Needs:  []string{MachineGW + "/last"},
 		Checks: []stage.Check{check.UnitActive{Name: "systemd-networkd.service"}},
 	}}
 }

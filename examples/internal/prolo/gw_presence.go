@@ -1,0 +1,72 @@
+package prolo
+
+import (
+	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/check"
+	"github.com/prologin/rig/stage/step"
+)
+
+// gwPresence is who is logged in where, and what they may do then.
+func gwPresence(p Payload) []stage.Stage {
+	return []stage.Stage{
+		{
+			Name:   "presencesync",
+			Doc:    "Start what knows who is logged in where.",
+			Steps:  p.service("presencesync"),
+			Checks: enabledActive("presencesync.service"),
+		},
+		{
+			Name:  "presencesync_sso",
+			Doc:   "Tell web servers who asks.",
+			Steps: p.service("presencesync_sso"),
+			Checks: append(enabledActive("presencesync_sso.service"),
+				check.URL{URL: "http://mdb/", Header: "X-SSO-Backend-Status: working", Inside: true},
+				check.Command{
+					Args:   []string{"timeout", "20", "sh", "-c", fakePresence, "fake-presence", p.python()},
+					Output: "X-SSO-User: nathalie",
+				},
+			),
+		},
+		{
+			Name: "firewall",
+			Doc:  "Let through what may leave.",
+			Steps: []stage.Step{
+				p.install("firewall"),
+				step.Command("sed", "-i", "s/-o uplink/-o host0/", "/etc/iptables.save"),
+				step.Enable{Units: []string{"firewall.service"}, Now: true},
+			},
+			Checks: append(enabledActive("firewall.service"),
+				check.Command{Args: []string{"iptables", "-t", "nat", "-S"}, Output: "MASQUERADE"}),
+		},
+		{
+			Name: "presencesync_firewall",
+			Doc:  "Let those through who are logged in.",
+			Steps: []stage.Step{
+				p.install("presencesync_firewall"),
+				step.Enable{Units: []string{"presencesync_firewall.service"}, Now: true},
+			},
+			Checks: append(enabledActive("presencesync_firewall.service"),
+				check.Run("ipset", "list", "allowed-internet-access")),
+		},
+		{
+			Name:   "hfsdb",
+			Doc:    "Make the database of who has a home where.",
+			Steps:  []stage.Step{p.install("hfsdb")},
+			Checks: []stage.Check{psql("hfs", "SELECT to_regclass('user_location')", "user_location")},
+		},
+		{
+			Name:   "last",
+			Doc:    "Check all that gw is for, as the payload itself does.",
+			Checks: []stage.Check{check.Run(checkout + "/checks/check_gw.sh")},
+		},
+	}
+}
+
+// fakePresence pretends that nathalie is at gw until a request from there is
+// answered as one of hers.
+const fakePresence = `"$1" -m prologin.devtool.fakepresence nathalie gw &
+trap "kill $!" EXIT
+until curl -sS -o /dev/null -D - http://mdb/ | grep -i '^X-SSO-User: nathalie'; do
+	kill -0 $! || exit 1
+	sleep 0.2
+done`
