@@ -2,26 +2,12 @@
 package main
 
 import (
-	"context"
-	"flag"
 	"os"
 
 	"github.com/prologin/rig/examples/internal/prolo"
-	"github.com/prologin/rig/internal/lab"
-	"github.com/prologin/rig/stage/cli"
 )
 
-func main() {
-	var yes bool
-	clean := prolo.Tool{
-		Name: "clean", Text: text,
-		Flags: func(fs *flag.FlagSet) { fs.BoolVar(&yes, "yes", false, "do not ask before removing what is the lab's") },
-		Run: func(ctx context.Context, c *cli.Command, config lab.Config, o lab.Options) error {
-			return prolo.Clean(ctx, c, config, o, yes)
-		},
-	}
-	os.Exit(clean.Main())
-}
+func main() { os.Exit(prolo.CleanTool("clean", text).Main()) }
 
 const text = `Lists what the lab has on this host: machines, network, trees and their snapshots,
 mounts, records, also what dead programs left. Then it asks, removes all of it, and

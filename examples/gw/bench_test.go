@@ -9,24 +9,20 @@ import (
 	"time"
 
 	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/examples/internal/walk"
 	"github.com/prologin/rig/stage"
 )
 
 // BenchmarkRollback measures going from the last stage back to the one before it
 // and being up again with its checks made.
 func BenchmarkRollback(b *testing.B) {
-	if os.Geteuid() != 0 {
-		b.Skip("not root: cannot boot machines")
-	}
-	if reason := os.Getenv(noMirror); reason != "" {
-		b.Skip("no mirror to install from: " + reason)
-	}
+	walk.Skip(b)
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer null.Close()
-	args := []string{"-state", b.TempDir() + "/state", "-cache", os.Getenv(mirrorCache)}
+	args := []string{"-state", b.TempDir() + "/state", "-cache", walk.Cache()}
 	gw := program()
 	gw.After = func(ctx context.Context, lab *prolo.Lab) error { return rollback(ctx, b, lab.Stages) }
 	if status := gw.Exec(b.Context(), args, null, os.Stderr); status != 0 {

@@ -89,6 +89,7 @@ func (l *Lab) clean(ctx context.Context) error {
 		l.cleanNetwork(ctx),
 		l.cleanStore(ctx),
 		os.RemoveAll(l.StageDir()),
+		os.RemoveAll(filepath.Join(l.State, "forks")),
 		os.RemoveAll(l.ownCache()), // one that -cache names may hold others' things
 	)
 	for _, name := range l.Records {

@@ -156,7 +156,7 @@ func (l *Lab) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
 	defer cancel()
 	var errs []error
-	if l.host != nil && l.store != nil && !l.Keep {
+	if l.host != nil && l.net != nil && !l.Keep {
 		errs = append(errs, l.each(func(m *machine) error { return m.Stop(ctx) })) // they use all the rest
 	}
 	for _, f := range slices.Backward(l.undo) {

@@ -112,7 +112,7 @@ func (v *volume) Reset(ctx context.Context) error {
 	if err := v.setAside(ctx); err != nil {
 		return err
 	}
-	if v.Boots != nil {
+	if v.Boots != nil { // it holds records only
 		_, err := v.lab.store.Create(ctx, v.Name)
 		return err
 	}
@@ -121,7 +121,7 @@ func (v *volume) Reset(ctx context.Context) error {
 
 func (v *volume) clone(ctx context.Context, from snapshot.Snapshot) error {
 	clone, err := v.lab.store.Clone(ctx, v.Name, from)
-	if err != nil {
+	if err != nil || v.Boots != nil {
 		return err
 	}
 	id, release, err := v.lab.identity(v.Machine)

@@ -23,6 +23,9 @@ type Program struct {
 	// Machine is the one that it sets up; empty is all of them.
 	Machine string
 
+	// Contestants is how many light machines there are beside.
+	Contestants int
+
 	// Flags registers flags of its own, and After is called when all that was asked
 	// for is done and the machines are still up. Both may be nil.
 	Flags func(*flag.FlagSet)
@@ -32,7 +35,6 @@ type Program struct {
 	payload      Payload
 	clean, needs bool
 	ownSADM      bool // the payload is the stand-in
-	contestants  int
 }
 
 // Lab is a lab with its stages.
@@ -40,6 +42,8 @@ type Lab struct {
 	*lab.Lab
 	Stages  *stage.Lab
 	Command *cli.Command
+
+	targets map[string]stage.Target
 }
 
 // Main runs the program and returns its exit status.
@@ -145,7 +149,7 @@ func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.do(ctx, &Lab{l, stages, c})
+	return p.do(ctx, &Lab{l, stages, c, targets})
 }
 
 func (p *Program) do(ctx context.Context, l *Lab) error {

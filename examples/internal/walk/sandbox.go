@@ -1,4 +1,4 @@
-package main
+package walk
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 
 // What the process outside of the sandbox tells the one inside, by environment.
 const (
-	mirrorCache = "GW_TEST_CACHE"
-	noMirror    = "GW_TEST_NO_MIRROR"
+	mirrorCache = "RIG_WALK_CACHE"
+	noMirror    = "RIG_WALK_NO_MIRROR"
 )
 
 // insideSandbox reports whether this is the process inside. The variable alone
@@ -66,7 +66,7 @@ func buildMirror(cache string) error {
 	return mirror.Close()
 }
 
-// furnishSandbox brings loopback up and hides what the host keeps where gw would.
+// furnishSandbox brings loopback up and hides what the host keeps where a lab would.
 func furnishSandbox() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {

@@ -1,6 +1,8 @@
-package main
+package walk
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"net"
@@ -16,6 +18,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/nspawn"
 )
 
 // hostLook lists all that a lab makes on a host, as the kernel has it.
@@ -75,16 +79,30 @@ func loops(ts *testscript.TestScript) []string {
 	return list
 }
 
-// cgroups lists control groups of a machine called mygw.
+// cgroups lists the control groups in which the machines of this sandbox run; those of others come and go meanwhile.
 func cgroups() []string {
 	var list []string
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && d.Name() == "mygw" {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		if name := filepath.Base(filepath.Dir(path)); name == ownGroup() {
 			list = append(list, path)
 		}
-		return nil // groups of others come and go meanwhile
+		return nil
 	})
 	return list
+}
+
+// ownGroup is the name of the control group that the machines of this sandbox are in,
+// as package nspawn derives it from where it keeps its records.
+func ownGroup() string {
+	var st unix.Stat_t
+	if unix.Stat(nspawn.DefaultStateDir, &st) != nil {
+		return "none yet"
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", nspawn.DefaultStateDir, st.Dev, st.Ino))
+	return hex.EncodeToString(sum[:4])
 }
 
 // processes lists those that work on the lab.

@@ -1,4 +1,4 @@
-package main
+package walk
 
 import (
 	"bytes"
@@ -23,21 +23,43 @@ import (
 	"github.com/prologin/rig/snapshot"
 )
 
-// rungw STATUS [ARGS] runs gw with the state and cache of the test and wants that
-// exit status. What it prints can be looked at with "stderr".
-func rungw(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: rungw STATUS [ARGS]")
+// commands are those that scripts have beside testscript's own.
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"await":  await,
+		"runlab": runlab,
+		"rungw":  rungw,
+		"signal": signal,
+		"host":   host,
+		"look":   host, // where a program is called host
+		"inside": inside,
+		"world":  world,
+		"link":   link,
+		"mirror": mirror,
+		"pool":   pool,
 	}
-	err := ts.Exec("gw", gwArgs(ts, args[1:])...)
-	wantStatus(ts, err, args[0])
 }
 
-func gwArgs(ts *testscript.TestScript, args []string) []string {
+// rungw STATUS [ARGS] is runlab gw STATUS [ARGS].
+func rungw(ts *testscript.TestScript, neg bool, args []string) {
+	runlab(ts, neg, append([]string{"gw"}, args...))
+}
+
+// runlab PROGRAM STATUS [ARGS] runs a program with the state and cache of the test and
+// wants that exit status. What it prints can be looked at with "stderr".
+func runlab(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: runlab PROGRAM STATUS [ARGS]")
+	}
+	err := ts.Exec(args[0], labArgs(ts, args[2:])...)
+	wantStatus(ts, args[0], err, args[1])
+}
+
+func labArgs(ts *testscript.TestScript, args []string) []string {
 	return append([]string{"-state", ts.Getenv("STATE"), "-cache", ts.Getenv("CACHE")}, args...)
 }
 
-func wantStatus(ts *testscript.TestScript, err error, want string) {
+func wantStatus(ts *testscript.TestScript, program string, err error, want string) {
 	got := "0"
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -47,21 +69,26 @@ func wantStatus(ts *testscript.TestScript, err error, want string) {
 		ts.Check(err)
 	}
 	if got != want {
-		ts.Fatalf("gw ended with %q, want %q", got, want)
+		ts.Fatalf("%s ended with %q, want %q", program, got, want)
 	}
 }
 
-// signal NAME REGEXP STATUS [ARGS] runs gw, sends it the signal as a terminal
-// would once its output matches, and wants that end.
+// signal NAME REGEXP STATUS [ARGS] runs gw, or another program if ARGS begin with
+// "PROGRAM:", sends it the signal as a terminal would once its output matches, and
+// wants that end.
 func signal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: signal NAME REGEXP STATUS [ARGS]")
 	}
 	pattern, err := regexp.Compile(args[1])
 	ts.Check(err)
-	path, err := exec.LookPath("gw")
+	program, rest := "gw", args[3:]
+	if len(rest) > 0 && strings.HasSuffix(rest[0], ":") {
+		program, rest = strings.TrimSuffix(rest[0], ":"), rest[1:]
+	}
+	path, err := exec.LookPath(program)
 	ts.Check(err)
-	cmd := exec.Command(path, gwArgs(ts, args[3:])...)
+	cmd := exec.Command(path, labArgs(ts, rest)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out := &watcher{pattern: pattern, seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, out
@@ -73,10 +100,10 @@ func signal(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(syscall.Kill(-cmd.Process.Pid, unix.SignalNum("SIG"+args[0])))
 		err = <-ended
 	case err = <-ended:
-		ts.Fatalf("gw ended (%v) before its output matched %s:\n%s", err, pattern, out)
+		ts.Fatalf("it ended (%v) before its output matched %s:\n%s", err, pattern, out)
 	}
 	ts.Logf("%s", out)
-	wantStatus(ts, err, args[2])
+	wantStatus(ts, program, err, args[2])
 }
 
 // watcher collects output and closes seen when it matches.
@@ -104,8 +131,8 @@ func (w *watcher) String() string {
 	return w.buf.String()
 }
 
-// inside REGEXP COMMAND runs a command in mygw, which was left running, and wants
-// its output to match.
+// inside REGEXP COMMAND runs a command in mygw, or, if COMMAND begins with "MACHINE:",
+// in another machine, which was left running, and wants its output to match.
 func inside(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: inside REGEXP COMMAND")
@@ -115,14 +142,19 @@ func inside(ts *testscript.TestScript, neg bool, args []string) {
 	h, err := nspawn.Open(ctx, nspawn.HostOptions{})
 	ts.Check(err)
 	defer h.Close()
-	m, err := h.Find(ctx, "mygw")
+	name, command := "mygw", args[1:]
+	if strings.HasSuffix(command[0], ":") {
+		name, command = strings.TrimSuffix(command[0], ":"), command[1:]
+	}
+	m, err := h.Find(ctx, name)
 	ts.Check(err)
-	output, err := m.Command(ctx, args[1], args[2:]...).CombinedOutput()
+	output, err := m.Command(ctx, command[0], command[1:]...).CombinedOutput()
+	ts.Logf("%s", output)
 	if err != nil {
 		ts.Fatalf("%v\n%s", err, output)
 	}
 	if regexp.MustCompile(args[0]).Match(output) == neg {
-		ts.Fatalf("%s printed:\n%s", args[1], output)
+		ts.Fatalf("%s printed:\n%s", command[0], output)
 	}
 }
 

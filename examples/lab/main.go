@@ -1,0 +1,40 @@
+// Lab sets up all machines of the lab as one graph. Run it with -h for what else it
+// can do.
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+
+	"github.com/prologin/rig/examples/internal/prolo"
+)
+
+func main() { os.Exit(program().Main()) }
+
+func program() *prolo.Program {
+	var forks int
+	p := &prolo.Program{Name: "lab", Text: text}
+	p.Flags = func(fs *flag.FlagSet) {
+		fs.IntVar(&p.Contestants, "contestants", 0, "add this `number` of light machines, which get an address and a name and report in")
+		fs.IntVar(&forks, "fork", 0, "in the end check this `number` of copies of the lab side by side, each on a network of its own, and remove them")
+	}
+	p.After = func(ctx context.Context, lab *prolo.Lab) error { return lab.CheckForks(ctx, forks) }
+	return p
+}
+
+const text = `Sets up all machines of Prologin's lab as one graph, side by side where what they
+need of each other allows it, checks each stage and keeps a snapshot after it.
+
+  lab                   set up what is new, check, power off
+  lab -keep             the same, and leave all running
+  lab -only myweb       web, and what it needs
+  lab -from mygw/udb    go back to just before a stage, with all that depends on it
+  lab -report lab.html  write the run as a page
+  lab -checkpoint NAME  keep all machines at one moment under a name; lab -restore NAME
+  lab -fork 3           check three copies of the lab side by side
+  lab -bisect 'mygw: COMMAND'   find the stage that broke a command
+  lab -contestants 20   with twenty contestants' machines
+  lab -clean            remove every trace
+
+Needs root.`
