@@ -18,6 +18,9 @@ type Config struct {
 	// Prefix is the host's address on the bridge, with the subnet's length.
 	Prefix netip.Prefix
 
+	// Isolated leaves the network without a way out of the host.
+	Isolated bool
+
 	// Base is the root that machines are cloned from. Where packages come from is
 	// filled in by [Open].
 	Base archboot.Config

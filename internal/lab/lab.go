@@ -61,12 +61,26 @@ func Open(ctx context.Context, c Config, o Options) (_ *Lab, err error) {
 	if err := syspkg.Ensure(ctx, l.out(), !o.NoInstall, l.needs()); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{l.lock, l.openHost, l.checkNames, l.remember, l.openNetwork, l.openStore, l.openPackages} {
+	steps := []func(context.Context) error{l.lock, l.openHost, l.checkNames, l.remember, l.openNetwork, l.openStore, l.openPackages}
+	if l.Shared {
+		steps = append(steps, l.share)
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return l, nil
+}
+
+// share makes the base while nobody else can, and then lets others in.
+func (l *Lab) share(ctx context.Context) error {
+	if _, err := l.base(ctx); err != nil {
+		return err
+	}
+	unlock := l.undo[0] // what lock left
+	l.undo = l.undo[1:]
+	return unlock(ctx)
 }
 
 func newLab(c Config, o Options) (*Lab, error) {
@@ -94,7 +108,7 @@ func (l *Lab) needs() []syspkg.Need {
 
 func (l *Lab) openHost(ctx context.Context) error {
 	host, err := nspawn.Open(ctx, nspawn.HostOptions{
-		Launcher: nspawn.Launcher(l.Launcher), Netns: l.Netns, Logger: l.Logger,
+		StateDir: l.runDir("nspawn"), Launcher: nspawn.Launcher(l.Launcher), Netns: l.Netns, Logger: l.Logger,
 	})
 	if err != nil {
 		return err

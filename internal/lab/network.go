@@ -11,7 +11,7 @@ import (
 )
 
 func (c *Config) network(keep bool) netsetup.Network {
-	return netsetup.Network{Bridge: c.Bridge(), Prefixes: []netip.Prefix{c.Prefix}, Masquerade: true, Keep: keep}
+	return netsetup.Network{Bridge: c.Bridge(), Prefixes: []netip.Prefix{c.Prefix}, Masquerade: !c.Isolated, Keep: keep}
 }
 
 func (l *Lab) zone(keep bool) netsetup.Zone {
@@ -19,7 +19,7 @@ func (l *Lab) zone(keep bool) netsetup.Zone {
 }
 
 func (l *Lab) openNet() (err error) {
-	l.net, err = netsetup.Open(netsetup.Options{Netns: l.Netns, Logger: l.Logger})
+	l.net, err = netsetup.Open(netsetup.Options{StateDir: l.runDir("netsetup"), Netns: l.Netns, Logger: l.Logger})
 	if err == nil {
 		l.onClose(func(context.Context) error { return l.net.Close() })
 	}
@@ -51,9 +51,6 @@ func networkdRuns() bool {
 }
 
 func (l *Lab) applyNetwork(ctx context.Context) error {
-	if l.Network == "bridge" && networkdRuns() {
-		return errors.New("systemd-networkd runs here and configures every bridge named vz-* itself: use -network zone")
-	}
 	if l.Network == "zone" || l.Network == "" && networkdRuns() {
 		err := l.net.ApplyZone(ctx, l.zone(l.Keep))
 		if err == nil {
@@ -64,6 +61,9 @@ func (l *Lab) applyNetwork(ctx context.Context) error {
 		if l.Network == "zone" || !errors.Is(err, netsetup.ErrNotSupported) {
 			return err
 		}
+	}
+	if l.Isolated {
+		return l.net.Apply(ctx, l.network(l.Keep))
 	}
 	l.say("network:  bridge %s, %s, masquerading by iptables; -network zone leaves both to networkd", l.Bridge(), l.Prefix)
 	return l.net.Apply(ctx, l.network(l.Keep))

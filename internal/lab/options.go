@@ -39,9 +39,15 @@ type Options struct {
 	// Keep leaves machines, network and storage as they are when the lab is closed.
 	Keep bool
 
+	// Shared lets other programs into the state directory once the lab is open. Each
+	// has to give its machines names of their own, and a network namespace.
+	Shared bool
 	// Persistent has networkd's part of the network outlive a boot of the host.
 	Persistent bool
 
+	// RunDir is where machines and networks are recorded; empty means /run/rig. Labs that
+	// do not share it do not know of each other's.
+	RunDir string
 	// Netns is the path of the network namespace to work in; empty means the caller's.
 	Netns string
 	// Out is where it is told what was chosen; nil is silent.
@@ -116,6 +122,14 @@ func (o *Options) realMirror() bool { return strings.Contains(o.Mirror, "://") }
 
 // ownCache is where the mirror is kept unless Cache says otherwise.
 func (o *Options) ownCache() string { return filepath.Join(o.State, "cache") }
+
+// runDir is where package kind keeps its records.
+func (o *Options) runDir(kind string) string {
+	if o.RunDir == "" {
+		return filepath.Join("/run/rig", kind)
+	}
+	return filepath.Join(o.RunDir, kind)
+}
 
 // StageDir is where package stage keeps its records.
 func (o *Options) StageDir() string { return filepath.Join(o.State, "stages") }

@@ -66,11 +66,11 @@ func (l *Lab) survey(ctx context.Context) (items []Item, err error) {
 }
 
 func (l *Lab) surveyMachines(ctx context.Context) (items []Item, err error) {
-	names, err := entries(filepath.Join(nspawn.DefaultStateDir, "machines"))
+	names, err := entries(filepath.Join(l.runDir("nspawn"), "machines"))
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}
-	host, err := nspawn.Open(ctx, nspawn.HostOptions{Launcher: nspawn.Launcher(l.Launcher), Netns: l.Netns, Logger: l.Logger})
+	host, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: l.runDir("nspawn"), Launcher: nspawn.Launcher(l.Launcher), Netns: l.Netns, Logger: l.Logger})
 	if err != nil {
 		return nil, err
 	}
