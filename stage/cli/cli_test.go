@@ -1,0 +1,175 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/check"
+	"github.com/prologin/rig/stage/cli"
+	"github.com/prologin/rig/stage/stagetest"
+	"github.com/prologin/rig/stage/step"
+)
+
+func plan() stage.Plan {
+	return stage.Plan{Name: "test", Setups: []stage.Setup{
+		{Machine: "one", Base: "b", Stages: []stage.Stage{
+			{Name: "first", Steps: []stage.Step{step.Command("true")}},
+			{Name: "second", Steps: []stage.Step{step.Func{Name: "f", Version: "1", Do: func(context.Context, *stage.Session) error { return nil }}}},
+		}},
+		{Machine: "two", Base: "b", Stages: []stage.Stage{{Name: "first", Checks: []stage.Check{check.Run("true")}}}},
+	}}
+}
+
+// exec runs a program and returns its status and what it printed.
+func exec(t *testing.T, p cli.Program, args ...string) (status int, out, messages string) {
+	t.Helper()
+	dir := t.TempDir()
+	var files [2]*os.File
+	for i := range files {
+		file, err := os.Create(filepath.Join(dir, fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		files[i] = file
+	}
+	status = p.Exec(t.Context(), args, files[0], files[1])
+	read := func(f *os.File) string {
+		data, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	return status, read(files[0]), read(files[1])
+}
+
+func program() cli.Program {
+	return cli.Program{
+		Name: "prog", Text: "Does things.", Machine: "one",
+		Title: "Its own", Flags: func(fs *flag.FlagSet) { fs.String("colour", "", "paint in this `colour`") },
+		Plan: func() (stage.Plan, error) { return plan(), nil },
+		Run:  func(context.Context, *cli.Command) error { return nil },
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"-kep", "-keep"},
+		{"-colur red", "-colour"},
+		{"-from secnd", `"second"`},
+		{"-until two/firt", `"two/first"`},
+		{"-only onne", `"one"`},
+		{"-skip third", "the stages are first, second, two/first"},
+		{"-on-failure kep", `"keep"`},
+		{"-rollback nothing", "the stages are"},
+		{"-rollback first -diff first", "-rollback and -diff exclude each other"},
+		{"-v -q", "-v and -q"},
+		{"argument", `unexpected argument "argument"`},
+	} {
+		ran := false
+		p := program()
+		p.Run = func(context.Context, *cli.Command) error { ran = true; return nil }
+		status, out, messages := exec(t, p, strings.Fields(c.args)...)
+		if status != cli.Misused || ran || out != "" || !strings.Contains(messages, c.want) || !strings.Contains(messages, "prog -h") {
+			t.Errorf("%s: status %d, ran %v, %q; want %d and %q", c.args, status, ran, messages, cli.Misused, c.want)
+		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0}, {errors.New("x"), 1}, {cli.Usage(errors.New("x")), 2},
+		{fmt.Errorf("y: %w", cli.Host(errors.New("x"))), 3}, {cli.Host(nil), 0},
+	} {
+		p := program()
+		p.Run = func(context.Context, *cli.Command) error { return c.err }
+		if got, _, _ := exec(t, p); got != c.want {
+			t.Errorf("%v: status %d, want %d", c.err, got, c.want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := program()
+	p.Run = func(ctx context.Context, _ *cli.Command) error { return ctx.Err() }
+	if got := p.Exec(ctx, nil, os.Stdout, os.NewFile(^uintptr(0), "none")); got != cli.Interrupted {
+		t.Errorf("interrupted: status %d", got)
+	}
+}
+
+func TestHelpAndPlan(t *testing.T) {
+	t.Parallel()
+	status, _, messages := exec(t, program(), "-h")
+	for _, want := range []string{"usage: prog", "Does things.", "-from stage", "Its own:", "-colour colour", "130 interrupted"} {
+		if status != 0 || !strings.Contains(messages, want) {
+			t.Errorf("-h: status %d, no %q in\n%s", status, want, messages)
+		}
+	}
+	p := program()
+	p.Run = func(context.Context, *cli.Command) error { return errors.New("-plan ran it") }
+	if status, out, _ := exec(t, p, "-plan"); status != 0 || !strings.Contains(out, "one# true") {
+		t.Errorf("-plan: status %d\n%s", status, out)
+	}
+}
+
+// TestRun goes through what the flags ask for on machines that are none.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	targets := map[string]stage.Target{}
+	for _, name := range []string{"one", "two"} {
+		volume, err := stagetest.NewVolume(filepath.Join(dir, name), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets[name] = stage.Target{Machine: stagetest.NewMachine(volume), Volume: volume}
+	}
+	p := program()
+	p.Run = func(ctx context.Context, c *cli.Command) error {
+		lab, err := stage.Open(plan(), c.Options(stage.Options{StateDir: filepath.Join(dir, "state"), Targets: targets}))
+		if err != nil {
+			return err
+		}
+		return c.Do(ctx, lab)
+	}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	want := func(status int, text string, args ...string) {
+		t.Helper()
+		got, out, messages := exec(t, p, args...)
+		if got != status || !strings.Contains(out+messages, text) {
+			t.Errorf("%q: status %d, want %d and %q:\n%s%s", args, got, status, text, out, messages)
+		}
+	}
+	want(0, "3 stages run, 0 as they were", "-report="+file("r.html"), "-junit="+file("r.xml"), "-trace="+file("r.trace"), "-json="+file("r.json"))
+	for name, content := range map[string]string{"r.html": "<html", "r.xml": "<testsuite", "r.trace": "first", "r.json": `"run-ended"`} {
+		if data, err := os.ReadFile(file(name)); err != nil || !strings.Contains(string(data), content) {
+			t.Errorf("%s: %v, %.80q", name, err, data)
+		}
+	}
+	want(0, "0 stages run, 3 as they were")
+	want(0, "1 stages run", "-from", "second")
+	want(0, "checkpoint before", "-checkpoint", "before")
+	want(0, "rolled back: one", "-rollback", "first")
+	want(0, "", "-restore", "before")
+	want(0, "nothing changed", "-explain", "second")
+	want(1, "not found", "-restore", "never")
+	want(2, "-explian", "-explian", "x")
+	if _, out, messages := exec(t, p, "-q"); out+messages != "" {
+		t.Errorf("-q prints %q", out+messages)
+	}
+}
