@@ -21,5 +21,7 @@ def install():
 
 
 def kernel_serves():
+    # A container cannot load modules, and often has no program for it.
+    subprocess.run("modprobe -q nfsd", shell=True, stderr=subprocess.DEVNULL)
     with open("/proc/filesystems") as f:
-        return "nfsd" in f.read().split() or subprocess.run(["modprobe", "-q", "nfsd"]).returncode == 0
+        return "nfsd" in f.read().split()

@@ -4,7 +4,8 @@ set -euo pipefail
 
 packages=(arch-install-scripts nfs-utils nbd rsync e2fsprogs)
 # A kernel without an NFS server needs one in user space.
-if ! grep -qw nfsd /proc/filesystems && ! modprobe -q nfsd; then
+modprobe -q nfsd 2>/dev/null || true
+if ! grep -qw nfsd /proc/filesystems; then
 	packages+=(nfs-ganesha)
 fi
 pacman -S --needed --noconfirm --noprogressbar "${packages[@]}"
