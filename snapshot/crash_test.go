@@ -39,11 +39,12 @@ var operations = map[string]func(context.Context, *Store) error{
 		_, err := v.Snapshot(ctx, "c", Metadata{Key: "k"})
 		return err
 	}),
-	"restore":         onGW(func(ctx context.Context, v *Volume) error { return v.Restore(ctx, "a") }),
-	"rename":          onGW(func(ctx context.Context, v *Volume) error { _, err := v.Rename(ctx, "new"); return err }),
-	"delete":          onGW(func(ctx context.Context, v *Volume) error { return v.Delete(ctx) }),
-	"delete-snapshot": onGW(func(ctx context.Context, v *Volume) error { return v.DeleteSnapshot(ctx, "a") }),
-	"rename-snapshot": onGW(func(ctx context.Context, v *Volume) error { return v.RenameSnapshot(ctx, "a", "z") }),
+	"restore":               onGW(func(ctx context.Context, v *Volume) error { return v.Restore(ctx, "a") }),
+	"rename":                onGW(func(ctx context.Context, v *Volume) error { _, err := v.Rename(ctx, "new"); return err }),
+	"delete":                onGW(func(ctx context.Context, v *Volume) error { return v.Delete(ctx) }),
+	"delete-snapshot":       onGW(func(ctx context.Context, v *Volume) error { return v.DeleteSnapshot(ctx, "a") }),
+	"delete-without-intent": onGW(func(ctx context.Context, v *Volume) error { return v.deleteWithoutIntent(ctx, "a") }),
+	"rename-snapshot":       onGW(func(ctx context.Context, v *Volume) error { return v.RenameSnapshot(ctx, "a", "z") }),
 	"import": onGW(func(ctx context.Context, v *Volume) error {
 		var stream bytes.Buffer
 		if _, err := v.Export(context.Background(), "a", &stream); err != nil {

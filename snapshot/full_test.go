@@ -3,8 +3,10 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,6 +57,39 @@ func TestFullPool(t *testing.T) {
 	noLeftovers(t, s)
 }
 
+// TestFullEach carries out every operation on a file system without a byte left: it
+// succeeds, or fails with ErrNoSpace and has changed nothing; and deleting works.
+func TestFullEach(t *testing.T) {
+	t.Parallel()
+	b := bench{Btrfs(), newPool(t, MinPoolSize).Dir()}
+	type prepared struct {
+		store         *Store
+		before, after map[string][]string
+	}
+	all := map[string]prepared{}
+	for op := range operations {
+		before, after, _ := outcomes(t, b, op)
+		all[op] = prepared{furnish(t, b, op), before, after}
+	}
+	fill(t, b.dir)
+	failed := 0
+	for _, op := range slices.Sorted(maps.Keys(operations)) {
+		p := all[op]
+		err := operations[op](t.Context(), p.store)
+		if err != nil {
+			failed++
+			wantErr(t, err, ErrNoSpace)
+		}
+		changed := whole(t, p.store, p.before, p.after, op+" on a full pool")
+		if op == "delete-snapshot" && (err != nil || !changed) {
+			t.Errorf("deleting frees nothing: %v", err)
+		}
+	}
+	if failed == 0 {
+		t.Error("nothing failed on a full file system")
+	}
+}
+
 // fill writes files until there is no space, large and then small.
 func fill(t *testing.T, dir string) {
 	t.Helper()
@@ -77,5 +112,30 @@ func fill(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		_ = f.Close()
+	}
+}
+
+// TestMetadataNearlyFull: Preflight warns before it is too late.
+func TestMetadataNearlyFull(t *testing.T) {
+	t.Parallel()
+	dir := newPool(t, MinPoolSize).Dir()
+	warned := func() bool {
+		found, err := Preflight(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			if f.Check == "metadata" && errors.Is(f.Err, ErrNoSpace) && f.Remedy != "" {
+				return true
+			}
+		}
+		return false
+	}
+	if warned() {
+		t.Error("warned of an empty pool")
+	}
+	fill(t, dir)
+	if !warned() {
+		t.Error("not warned of a full pool")
 	}
 }

@@ -132,7 +132,7 @@ func (v *Volume) importSnapshot(ctx context.Context, r io.Reader, im *importer) 
 	defer im.end()
 	name, parent := im.manifest.Name, ""
 	check := func() (err error) {
-		if err := v.lacks(name); err != nil {
+		if err := v.lacks(ctx, name); err != nil {
 			return err
 		}
 		rec = im.manifest.record(0)

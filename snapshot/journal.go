@@ -48,23 +48,34 @@ func (op *operation) work(elem ...string) string {
 // do carries out an operation under the store's lock. First check, which changes
 // nothing, may refuse it; then run does it, and whatever becomes of that, the
 // operation is settled: what run had not completed is undone.
-func (s *Store) do(ctx context.Context, in intent, check func() error, run func(*operation) error) (err error) {
-	if err := s.lock.acquire(ctx, in.Op); err != nil {
+func (s *Store) do(ctx context.Context, in intent, check func() error, run func(*operation) error) error {
+	return s.locked(ctx, in.Op, func() error {
+		if err := check(); err != nil {
+			return err
+		}
+		return s.carryOut(ctx, in, run)
+	})
+}
+
+// locked calls f under the store's lock, when what the dead left has been swept.
+func (s *Store) locked(ctx context.Context, op string, f func() error) (err error) {
+	if err := s.lock.acquire(ctx, op); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.lock.release()) }()
 	if err := s.sweep(ctx); err != nil {
 		return err
 	}
-	if err := check(); err != nil {
-		return err
-	}
+	return f()
+}
+
+func (s *Store) carryOut(ctx context.Context, in intent, run func(*operation) error) error {
 	op := &operation{store: s, intent: in}
 	op.id = in.Op + "-" + rand.Text()
 	if err := op.announce(ctx); err != nil {
 		return err
 	}
-	err = run(op)
+	err := run(op)
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	committed, settleErr := op.settle(cleanup)

@@ -28,6 +28,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		_, _ = io.Copy(os.Stdout, os.Stdin)
+	case "unprivileged":
+		if err := lackPrivilege(os.Getenv("SNAPSHOT_TEST_DIR")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	case "pool":
 		makePoolAndDie(os.Getenv("SNAPSHOT_TEST_DIR"), os.Getenv("SNAPSHOT_TEST_POINT"))
 	case "operate":

@@ -10,7 +10,7 @@ import (
 
 // mostNames is how many names of one directory are held at once, and read at once.
 const (
-	mostNames = 1 << 15
+	mostNames = 1 << 14
 	someNames = 1 << 10
 )
 
@@ -45,6 +45,7 @@ func namesAfter(dir *os.File, after string) (names []string, more bool, err erro
 	cut := func() {
 		slices.Sort(names)
 		if len(names) > mostNames {
+			clear(names[mostNames:])
 			names, more = names[:mostNames], true
 		}
 	}

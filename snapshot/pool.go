@@ -44,6 +44,9 @@ func createPool(ctx context.Context, path string, size int64, mountpoint string)
 	if size < MinPoolSize {
 		return nil, fmt.Errorf("pool of %d bytes, at least %d are needed: %w", size, int64(MinPoolSize), ErrInvalid)
 	}
+	if err := needsRoot(); err != nil {
+		return nil, err
+	}
 	mkfs, err := findMkfs("mkfs.btrfs", "/usr/sbin/mkfs.btrfs", "/sbin/mkfs.btrfs")
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ func (v *Volume) RenameSnapshot(ctx context.Context, name, to string) error {
 			if err := v.has(name); err != nil {
 				return err
 			}
-			return v.lacks(to)
+			return v.lacks(ctx, to)
 		}, func(op *operation) error {
 			if err := op.draftRecords(ctx, v); err != nil {
 				return err

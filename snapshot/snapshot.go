@@ -69,7 +69,7 @@ func (v *Volume) snapshot(ctx context.Context, name string, md Metadata) (Snapsh
 		return Snapshot{}, err
 	}
 	check := func() (err error) {
-		if err := v.lacks(name); err != nil {
+		if err := v.lacks(ctx, name); err != nil {
 			return err
 		}
 		if rec.Parent == "" {
@@ -130,41 +130,29 @@ func (v *Volume) has(name string) error {
 	if err := v.exists(); err != nil {
 		return err
 	}
-	ok, err := present(v.item(name))
+	ok, err := present(v.record("snapshots", name, snapshotFile))
 	if err == nil && !ok {
 		err = fmt.Errorf("no such snapshot: %w", ErrNotFound)
 	}
 	return err
 }
 
-// lacks fails with ErrExists if the volume has the snapshot.
-func (v *Volume) lacks(name string) error {
+// lacks fails with ErrExists if the volume has the snapshot, and sweeps what is left of
+// one that had the name.
+func (v *Volume) lacks(ctx context.Context, name string) error {
 	if err := v.exists(); err != nil {
 		return err
 	}
 	taken, err := present(v.item(name))
-	if err == nil && taken {
-		err = fmt.Errorf("snapshot %w", ErrExists)
+	if err != nil || !taken {
+		return err
 	}
-	return err
-}
-
-// DeleteSnapshot removes a snapshot. Others that were built upon it stay whole.
-// The space may come back later, where the driver frees it in the background.
-func (v *Volume) DeleteSnapshot(ctx context.Context, name string) error {
-	in := intent{Op: "delete-snapshot", Volume: v.name, Snapshot: name}
-	check := func() error { return v.has(name) }
-	err := v.store.do(ctx, in, check, func(op *operation) error {
-		return rename(ctx, v.item(name), op.work("item"), 0)
-	})
-	return wrap(Error{Op: "delete", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
-}
-
-// settleDeleteSnapshot: the snapshot is deleted from the moment it is not shown.
-func (op *operation) settleDeleteSnapshot(context.Context) (bool, error) {
-	v := &Volume{store: op.store, name: op.Volume}
-	shown, err := present(v.item(op.Snapshot))
-	return !shown && err == nil, err
+	if whole, err := present(v.record("snapshots", name, snapshotFile)); err != nil {
+		return err
+	} else if whole {
+		return fmt.Errorf("snapshot %w", ErrExists)
+	}
+	return v.clearItem(ctx, name)
 }
 
 // View gives a directory where a snapshot's files can be read, until release is called.

@@ -156,7 +156,22 @@ func (s *Store) begin(ctx context.Context, opts Options, made bool) (err error) 
 	if err := s.sweep(ctx); err != nil {
 		return err
 	}
+	if err := s.sweepSnapshots(ctx); err != nil {
+		return err
+	}
 	return s.settleVolumes(ctx)
+}
+
+func (s *Store) sweepSnapshots(ctx context.Context) error {
+	for v, err := range s.Volumes(ctx) {
+		if err == nil {
+			err = v.sweepItems(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // identify finds the driver: the one the store was made with, if it was made.
@@ -174,8 +189,8 @@ func (s *Store) identify(ctx context.Context, opts Options, name string) (err er
 	scratch := s.state("work", "probe")
 	err = os.Mkdir(scratch, 0o700)
 	switch {
-	case errors.Is(err, unix.EROFS) && name != "":
-		s.driver, s.reason = candidates[0], name+": the store, which is read-only now, was made with it"
+	case name != "" && (errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC)):
+		s.driver, s.reason = candidates[0], fmt.Sprintf("%s: the store was made with it; %v", name, err)
 		return nil
 	case err != nil && !errors.Is(err, fs.ErrExist):
 		return err
