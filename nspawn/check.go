@@ -47,8 +47,29 @@ func (h *Host) Check(config Config) error {
 			f.exists(index("Credentials", i)+".Path", credential.Path)
 		}
 	}
+	h.checkLimits(&f, config.Limits)
 	h.checkNetwork(&f, &config.Network)
 	return errors.Join(f...)
+}
+
+// checkLimits wants the controllers of the bounds asked for. The direct launcher
+// uses those of version 2 only, systemd also those that are bound to version 1.
+func (h *Host) checkLimits(f *faults, limits Limits) {
+	unified, err := os.ReadFile(filepath.Join(h.mount, "cgroup.controllers"))
+	if err != nil {
+		f.add("Limits", "%v", err)
+	}
+	for _, bound := range []struct {
+		field, controller string
+		asked             bool
+	}{
+		{"Limits.Memory", "memory", limits.Memory > 0}, {"Limits.CPUs", "cpu", limits.CPUs > 0}, {"Limits.Tasks", "pids", limits.Tasks > 0},
+	} {
+		bySystemd := h.launcher == LauncherSystemd && present(filepath.Join("/sys/fs/cgroup", bound.controller))
+		if bound.asked && !bySystemd && !containsWord(string(unified), bound.controller) {
+			f.unsupported(bound.field, "the host's %s controller is bound to cgroup version 1; boot it with systemd.unified_cgroup_hierarchy=1", bound.controller)
+		}
+	}
 }
 
 // checkRoot wants a directory that an operating system could boot from.

@@ -118,18 +118,9 @@ func (c *Cmd) Start() error {
 	m := c.machine
 	m.calls.RLock()
 	defer m.calls.RUnlock()
-	if c.reaped != nil {
-		return c.fail(errors.New("started already"))
-	}
-	if err := c.ctx.Err(); err != nil {
-		return c.fail(context.Cause(c.ctx))
-	}
-	l, err := m.leaderNow()
+	l, err := c.startable()
 	if err != nil {
 		return c.fail(err)
-	}
-	if frozen, err := m.cgroup().event("frozen"); err == nil && frozen {
-		return c.fail(&Error{Op: "exec", Machine: m.Name(), Err: ErrBusy, Hint: "the machine is frozen; thaw it"})
 	}
 	// A program with threads cannot join a user namespace.
 	if c.asUnit || !l.identity {
@@ -158,6 +149,25 @@ func (c *Cmd) Start() error {
 		close(c.reaped)
 	}()
 	return nil
+}
+
+// startable says why a command cannot be started now, or gives the process that
+// it is to join.
+func (c *Cmd) startable() (*leader, error) {
+	if c.reaped != nil {
+		return nil, errors.New("started already")
+	}
+	if c.ctx.Err() != nil {
+		return nil, context.Cause(c.ctx)
+	}
+	l, err := c.machine.leaderNow()
+	if err != nil {
+		return nil, err
+	}
+	if frozen, err := c.machine.cgroup().event("frozen"); err == nil && frozen {
+		return nil, &Error{Op: "exec", Machine: c.machine.Name(), Err: ErrBusy, Hint: "the machine is frozen; thaw it"}
+	}
+	return l, nil
 }
 
 func closeAll(files []*os.File) {

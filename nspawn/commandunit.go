@@ -151,18 +151,9 @@ func (c *Cmd) unitProperties(l *leader, r *unitRun) ([]unitProperty, error) {
 	if env == nil {
 		env = []string{"PATH=" + defaultPath, "LANG=C.UTF-8"} // the manager adds what depends on the user
 	}
-	path := c.Path
-	if !strings.HasPrefix(path, "/") {
-		err := onOwnThread(func() (err error) {
-			if err := l.joinFiles(); err != nil {
-				return err
-			}
-			path, err = lookPath(c.Path, env)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+	path, err := c.unitProgram(l, env)
+	if err != nil {
+		return nil, err
 	}
 	var set []unitProperty
 	add := func(name string, value any) { set = append(set, unitProperty{name, dbus.MakeVariant(value)}) }
@@ -175,24 +166,46 @@ func (c *Cmd) unitProperties(l *leader, r *unitRun) ([]unitProperty, error) {
 	add("AddRef", true)
 	add("CollectMode", "inactive-or-failed")
 	add("IgnoreSIGPIPE", false)
+	err = r.connect(c, add)
+	return set, err
+}
+
+// unitProgram is the path of the program, which the manager would look up along a
+// PATH of its own.
+func (c *Cmd) unitProgram(l *leader, env []string) (path string, err error) {
+	if strings.HasPrefix(c.Path, "/") {
+		return c.Path, nil
+	}
+	err = onOwnThread(func() error {
+		if err := l.joinFiles(); err != nil {
+			return err
+		}
+		path, err = lookPath(c.Path, env)
+		return err
+	})
+	return path, err
+}
+
+// connect hands the unit its input and outputs.
+func (r *unitRun) connect(c *Cmd, add func(string, any)) error {
 	stdin, err := r.input(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	stdout, err := r.output(c, c.Stdout)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	stderr := stdout
 	if !sameWriter(c.Stdout, c.Stderr) {
 		if stderr, err = r.output(c, c.Stderr); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	add("StandardInputFileDescriptor", dbus.UnixFD(stdin.Fd()))
 	add("StandardOutputFileDescriptor", dbus.UnixFD(stdout.Fd()))
 	add("StandardErrorFileDescriptor", dbus.UnixFD(stderr.Fd()))
-	return set, nil
+	return nil
 }
 
 func sameWriter(a, b io.Writer) bool {

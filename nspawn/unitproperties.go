@@ -68,15 +68,19 @@ func (s *systemd) properties(m *Machine, config *Config) ([]unitProperty, error)
 	}
 	add("DevicePolicy", "closed")
 	add("DeviceAllow", deviceRules(config.Devices))
-	limits := config.Limits
-	if limits.Memory > 0 {
-		add("MemoryMax", limits.Memory)
-	}
-	if limits.CPUs > 0 {
-		add("CPUQuotaPerSecUSec", uint64(limits.CPUs*1e6))
-	}
-	add("TasksMax", orUnlimited(limits.Tasks))
+	config.Limits.properties(add)
 	return set, nil
+}
+
+// properties are the unit's bounds; Check has found that they can be had.
+func (l Limits) properties(add func(string, any)) {
+	if l.Memory > 0 {
+		add("MemoryMax", l.Memory)
+	}
+	if l.CPUs > 0 {
+		add("CPUQuotaPerSecUSec", uint64(l.CPUs*1e6))
+	}
+	add("TasksMax", orUnlimited(l.Tasks))
 }
 
 // deviceRules are what nspawn itself needs, as in systemd-nspawn@.service, and

@@ -209,6 +209,11 @@ func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, &Fault{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
+// unsupported adds what this host cannot do, though another could.
+func (f *faults) unsupported(field, format string, args ...any) {
+	*f = append(*f, fmt.Errorf("%w: %w", ErrNotSupported, &Fault{Field: field, Problem: fmt.Sprintf(format, args...)}))
+}
+
 func (f *faults) oneOf(field, value string, allowed ...string) {
 	for _, a := range allowed {
 		if value == a {
