@@ -29,6 +29,9 @@ func (h *Host) Apply(ctx context.Context, n Network) error {
 			waits = p.waits
 			return p, err
 		})
+		if err == nil {
+			err = h.keepInFirewall(h.held[n.Bridge].objects())
+		}
 		if err == nil && waits {
 			h.await(n)
 		}

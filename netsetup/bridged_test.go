@@ -217,7 +217,10 @@ func TestDeadMan(t *testing.T) {
 	}
 	defer h.Close()
 	l.apply(t, h)
-	d := h.pending["vz-prolo"]
+	var d *deadMan
+	if err := h.do(t.Context(), "look", "", func() error { d = h.pending["vz-prolo"]; return nil }); err != nil {
+		t.Fatal(err)
+	}
 	<-heard
 	if d != nil {
 		<-d.done

@@ -47,6 +47,8 @@ type Host struct {
 	// Used on the thread only:
 	held    map[string]*journal // networks applied here
 	pending map[string]*deadMan // those that are not confirmed yet
+
+	firewall *firewallWatch // nil until a bridge is in a zone of firewalld's
 }
 
 // Open enters a network namespace. It needs CAP_SYS_ADMIN if that is not the
@@ -87,6 +89,9 @@ func (h *Host) Close() error {
 	var err error
 	h.close.Do(func() {
 		err = h.putAllBack()
+		if h.firewall != nil {
+			h.firewall.stop()
+		}
 		h.thread.stop()
 		h.kernel.close()
 		for _, j := range h.held {

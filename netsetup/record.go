@@ -34,6 +34,8 @@ func kindOf(o Object) string {
 		return "networkd"
 	case BridgedUplink:
 		return "bridged uplink"
+	case FirewallZone:
+		return "firewalld"
 	case Guard:
 		return "guard"
 	case Unmanaged:
@@ -74,6 +76,8 @@ func (p *packed) unpack() (Object, error) {
 		return unpackAs[Networkd](p.Value)
 	case "bridged uplink":
 		return unpackAs[BridgedUplink](p.Value)
+	case "firewalld":
+		return unpackAs[FirewallZone](p.Value)
 	case "guard":
 		return unpackAs[Guard](p.Value)
 	case "unmanaged":

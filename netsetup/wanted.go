@@ -33,6 +33,7 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		return nil, err
 	}
 	list = append(list, unmanaged...)
+	list = append(list, n.inFirewall(v)...)
 	if n.Bridged != nil && !n.Bridged.AllowDHCP {
 		list = append(list, newGuard(n))
 	}
