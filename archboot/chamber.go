@@ -21,7 +21,8 @@ import (
 // One goroutine owns it and is locked to a thread that is in its mount
 // namespace. Programs are started from that thread. PID 1 of the chamber is a
 // cat(1) that reads from a pipe of ours; when the pipe closes, it ends, and the
-// kernel kills whatever else is in its PID namespace.
+// kernel kills whatever else is in its PID namespace. It ignores SIGCHLD where
+// env(1) is of coreutils 8.31 or newer, so that the kernel reaps orphans for it.
 type chamber struct {
 	chamberConfig
 	jobs  chan func()
@@ -154,7 +155,7 @@ func (c *chamber) startInit() error {
 	}
 	defer proc.Close()
 
-	const script = `mount -t proc -o nosuid,nodev,noexec proc . && mount -t proc -o nosuid,nodev,noexec proc /proc && echo ready && cd / && exec cat`
+	const script = `mount -t proc -o nosuid,nodev,noexec proc . && mount -t proc -o nosuid,nodev,noexec proc /proc && echo ready && cd / && { env --ignore-signal=CHLD true 2>/dev/null && exec env --ignore-signal=CHLD cat || exec cat; }`
 	return c.startInitIn(procPath(proc), script)
 }
 

@@ -2,6 +2,7 @@ package archboot
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -21,6 +22,9 @@ type Identity struct {
 	MachineID MachineID
 	// Password yields root's new password, as in Config. Nil keeps the old one.
 	Password io.Reader
+	// HostKey becomes the SSH host key, see [DeriveHostKey]. Keys of other kinds are
+	// made when the machine boots.
+	HostKey ed25519.PrivateKey
 	// KeepHostKeys keeps the SSH host keys of the original, if it has any.
 	// Otherwise they are removed, and sshd's units make new ones when the
 	// machine boots.
@@ -32,6 +36,8 @@ func (id Identity) Validate() error {
 	var v faults
 	v.hostname(id.Hostname)
 	v.machineID(id.MachineID)
+	v.must(id.HostKey == nil || len(id.HostKey) == ed25519.PrivateKeySize, "HostKey of %d bytes", len(id.HostKey))
+	v.must(id.HostKey == nil || !id.KeepHostKeys, "both HostKey and KeepHostKeys are set")
 	return v.err()
 }
 
@@ -87,6 +93,9 @@ func (id Identity) apply(t *intree.Tree, hash string) error {
 	errs := []error{replaceHostname(t, id.Hostname), writeMachineID(t, id.MachineID), newSeed(t)}
 	if !id.KeepHostKeys {
 		errs = append(errs, removeHostKeys(t))
+	}
+	if id.HostKey != nil {
+		errs = append(errs, writeHostKey(t, id.HostKey))
 	}
 	if hash != "" {
 		errs = append(errs, setPassword(t, hash))

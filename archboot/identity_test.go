@@ -1,9 +1,11 @@
 package archboot
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,5 +80,44 @@ func TestDeriveMachineID(t *testing.T) {
 	}
 	if a, b := DeriveMachineID("lab", "gw"), DeriveMachineID("lab", "gw"); a != b {
 		t.Errorf("not the same twice: %s, %s", a, b)
+	}
+}
+
+func TestDerivedHostKey(t *testing.T) {
+	t.Parallel()
+	tree := treeWith(t, map[string]string{"etc/ssh/ssh_host_rsa_key": "old"})
+	secret := []byte("a secret of the lab, 32 bytes....")
+	key := DeriveHostKey(secret, "lab", "web")
+	if !key.Equal(DeriveHostKey(secret, "lab", "web")) {
+		t.Error("the key is not the same again")
+	}
+	for _, other := range []ed25519.PrivateKey{DeriveHostKey(secret, "lab", "gw"), DeriveHostKey(secret, "la", "bweb"), DeriveHostKey([]byte("another"), "lab", "web")} {
+		if key.Equal(other) {
+			t.Error("another machine has the same key")
+		}
+	}
+	if err := Identify(t.Context(), tree.Dir(), Identity{HostKey: key}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(tree.Dir(), "etc/ssh/ssh_host_ed25519_key")
+	public, err := os.ReadFile(file + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(tree.Dir(), "etc/ssh/ssh_host_rsa_key")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old key: %v", err)
+	}
+	if _, err := exec.LookPath("ssh-keygen"); err != nil {
+		t.Skip("ssh-keygen is missing: the files are not read by OpenSSH")
+	}
+	// It refuses a private key that others may read.
+	out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-y", "-f", file).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != strings.TrimSpace(string(public)) {
+		t.Errorf("ssh-keygen reads %q, %v; the public half is %q", out, err, public)
+	}
+	for _, id := range []Identity{{HostKey: key[:3]}, {HostKey: key, KeepHostKeys: true}} {
+		if err := Identify(t.Context(), tree.Dir(), id); !errors.Is(err, ErrInvalid) {
+			t.Errorf("got %v", err)
+		}
 	}
 }

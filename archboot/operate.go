@@ -37,6 +37,10 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	c.Source.Base = "" // it has no pacman for others
+	if c.Source.Method == MethodClone {
+		c.Source.Method = MethodAuto
+	}
 	b := &builder{config: c.withDefaults()}
 	if err := b.preflight(); err != nil {
 		return err

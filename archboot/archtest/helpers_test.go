@@ -181,9 +181,17 @@ func inNetns(t *testing.T, netns *os.File, f func()) {
 // onThread calls f on a thread that ends with it.
 func onThread(f func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		done <- f()
-	}()
+	go leaveMainThread(func() { done <- f() })
 	return <-done
+}
+
+// leaveMainThread calls f on a thread that ends with it, which the main one cannot.
+func leaveMainThread(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		go leaveMainThread(f)
+		runtime.UnlockOSThread()
+		return
+	}
+	f()
 }

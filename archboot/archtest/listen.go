@@ -26,17 +26,27 @@ func listen(ctx context.Context, addr, netns string) (net.Listener, error) {
 		err error
 	}
 	done := make(chan result, 1)
-	go func() {
-		// A socket belongs to the namespace of the thread that makes it. Never
-		// unlocked, the thread dies with this goroutine.
-		runtime.LockOSThread()
+	go onOwnThread(func() {
+		// A socket belongs to the namespace of the thread that makes it.
 		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- result{nil, os.NewSyscallError("setns "+netns, err)}
 			return
 		}
 		l, err := config.Listen(ctx, "tcp", addr)
 		done <- result{l, err}
-	}()
+	})
 	r := <-done
 	return r.l, r.err
+}
+
+// onOwnThread calls f on a thread that dies with this goroutine. The main thread cannot
+// die, and answers for the program in /proc/self: there f goes to another.
+func onOwnThread(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		go onOwnThread(f)
+		runtime.UnlockOSThread()
+		return
+	}
+	f()
 }
