@@ -38,7 +38,7 @@ func testAddOns(t *testing.T, suite archtest.Suite) {
 			systemctl start dhcpd4 && systemctl is-active dhcpd4`,
 		"tftp-hpa": `systemctl start tftpd.socket && echo hello >/srv/tftp/file &&
 			cd /tmp && tftp 127.0.0.1 -c get file && grep hello file`,
-		"nbd":             "printf 'allowlist = true\\n[disk]\\nexportname = /tmp/disk\\n' >>/etc/nbd-server/config && truncate -s 1M /tmp/disk && systemctl start nbd && nbd-client -l 127.0.0.1 | grep disk",
+		"nbd":             "printf 'allowlist = true\\n[disk]\\nexportname = /tmp/disk\\n' >>/etc/nbd-server/config && truncate -s 1M /tmp/disk && systemctl start nbd && timeout 20 bash -c 'until nbd-client -l 127.0.0.1 | grep disk; do sleep 0.1; done'",
 		"ipset":           "ipset create test hash:ip && ipset add test 10.0.0.1 && ipset list test && systemctl start ipset",
 		"iptables":        "systemctl start iptables && iptables -A INPUT -j ACCEPT && iptables -S | grep -- '-A INPUT -j ACCEPT'",
 		"sqlite":          "sqlite3 :memory: 'select 42' | grep 42",
@@ -55,7 +55,7 @@ func testAddOns(t *testing.T, suite archtest.Suite) {
 		"fuse2fs":              "command -v fuse2fs",
 		"e2fsprogs":            "truncate -s 4M /tmp/image && mke2fs -q -t ext4 /tmp/image && e2fsck -fn /tmp/image",
 		"pamtester":            "pamtester login root acct_mgmt",
-		"linux":                "test -s /boot/vmlinuz-linux && zstd -dc /boot/initramfs-linux-fallback.img | bsdtar -tf - | grep virtio_net",
+		"linux-cloud":          "test -s /boot/vmlinuz-linux && zstd -dc /boot/initramfs-linux-fallback.img | bsdtar -tf - | grep virtio_net",
 		"rsync":                "mkdir /tmp/a && touch /tmp/a/file && rsync -a /tmp/a/ /tmp/b/ && test -f /tmp/b/file",
 	}
 	for _, name := range names {
