@@ -141,7 +141,7 @@ func (v *volume) setAside(ctx context.Context) error {
 	}
 	stages := 0
 	for _, s := range saved {
-		if s.Parent != "" {
+		if s.Key != "" && s.Parent != "" { // not the base, nor a failed tree
 			stages++
 		}
 	}

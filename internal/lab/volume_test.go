@@ -1,0 +1,147 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prologin/rig/snapshot"
+	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/stagetest"
+)
+
+// newStore returns a lab with storage and nothing else, and the snapshot of its base.
+func newStore(t *testing.T) (*Lab, snapshot.Snapshot) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: cannot keep snapshots")
+	}
+	store, err := snapshot.Open(t.Context(), t.TempDir(), snapshot.Options{Driver: snapshot.Copy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	l := &Lab{Config: Config{Zone: "test"}, store: store}
+	l.Store = store.Dir()
+	return l, newBase(t, l, baseVolume, "base-key")
+}
+
+// newBase makes a volume that looks like a root.
+func newBase(t *testing.T, l *Lab, name, key string) snapshot.Snapshot {
+	t.Helper()
+	v, err := l.store.Create(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(v.Path(), "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(v.Path(), "etc/os-release"), []byte("ID=test\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := v.Snapshot(t.Context(), baseSnapshot, snapshot.Metadata{Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestVolumeConforms(t *testing.T) {
+	t.Parallel()
+	stagetest.TestVolume(t, func(t *testing.T) (stage.Volume, func() string) {
+		l, base := newStore(t)
+		v := &volume{Machine: &Machine{Name: "one"}, lab: l, base: base}
+		if err := v.Reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return v, func() string { return filepath.Join(l.StoreDir(), "one") }
+	})
+}
+
+// TestBaseChanges: what was built on the old base stays until a stage succeeds on the
+// new one, also when the program is killed in between.
+func TestBaseChanges(t *testing.T) {
+	t.Parallel()
+	l, base := newStore(t)
+	var said bytes.Buffer
+	l.Out = &said
+	ctx := t.Context()
+	v := &volume{Machine: &Machine{Name: "one"}, lab: l, base: base}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := func(want int) {
+		t.Helper()
+		saved, err := v.saved(ctx, "one"+beforeSuffix)
+		if err != nil || len(saved) != want {
+			t.Errorf("%d snapshots of the old base are kept, want %d (%v)", len(saved), want, err)
+		}
+	}
+	do(v.Reset(ctx))
+	do(v.Save(ctx, stage.Saved{Name: "base", Key: base.Key}))
+	do(v.Save(ctx, stage.Saved{Name: "first", Key: "k1", Parent: base.Key}))
+
+	v.base = newBase(t, l, "other", "other-key")
+	do(v.Reset(ctx))
+	kept(2)
+	if !strings.Contains(said.String(), "one: its base changed") {
+		t.Errorf("it is not said: %q", said.String())
+	}
+	do(v.Save(ctx, stage.Saved{Name: "base", Key: v.base.Key}))
+	do(v.Save(ctx, stage.Saved{Name: "failed-first", Parent: v.base.Key}))
+	do(v.Reset(ctx)) // as the next run would after a failure
+	kept(2)
+	do(v.Save(ctx, stage.Saved{Name: "first", Key: "k2", Parent: v.base.Key}))
+	kept(0)
+}
+
+func TestDiffOfVolume(t *testing.T) {
+	t.Parallel()
+	l, base := newStore(t)
+	ctx := context.Background()
+	v := &volume{Machine: &Machine{Name: "one"}, lab: l, base: base}
+	if err := v.Reset(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Save(ctx, stage.Saved{Name: "before"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(l.StoreDir(), "one/etc/new"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := v.Diff(ctx, "before", "")
+	if err != nil || len(changes) != 1 || changes[0] != (stage.FileChange{Path: "/etc/new", Kind: stage.Added}) {
+		t.Errorf("changes %v, %v", changes, err)
+	}
+}
+
+func TestResolveStaysInTheTree(t *testing.T) {
+	t.Parallel()
+	tree := t.TempDir()
+	for _, dir := range []string{"export/real", "etc"} {
+		if err := os.MkdirAll(filepath.Join(tree, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, target := range map[string]string{"export/link": "real", "out": "/../../etc", "absolute": "/export/real"} {
+		if err := os.Symlink(target, filepath.Join(tree, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{
+		"/export/real": "export/real", "/export/link": "export/real", "/absolute": "export/real", "/out": "etc", "/../export/real": "export/real",
+	} {
+		if got, err := resolve(tree, path); err != nil || got != filepath.Join(tree, want) {
+			t.Errorf("%s leads to %s, %v; want %s in the tree", path, got, err, want)
+		}
+	}
+	if got, err := resolve(tree, "/missing"); err == nil {
+		t.Errorf("/missing leads to %s", got)
+	}
+}
