@@ -1,12 +1,12 @@
 # Checks for other scripts to source. Each prints a line; verdict is the exit status.
-failed=0
+failures=()
 
 report() {
 	if "${@:2}" >/dev/null 2>&1; then
 		echo "PASS $1"
 	else
 		echo "FAIL $1"
-		failed=1
+		failures+=("$1")
 	fi
 }
 
@@ -19,6 +19,7 @@ check_unit() {
 }
 
 verdict() {
-	[ $failed = 0 ] || echo "There are failures." >&2
-	exit $failed
+	[ ${#failures[@]} = 0 ] && exit 0
+	echo "Not so:$(printf ' %s;' "${failures[@]}")" >&2
+	exit 1
 }

@@ -34,19 +34,21 @@ class Feed:
 
 
 def follow(service, handler):
-    """Call handler with the records of a service, and again at each change, for ever."""
+    """Call handler with the records of a service, and again at each change, for ever.
+
+    A handler that raises OSError is called again in a moment.
+    """
     since = ""
     while True:
         try:
             state = http.get(f"http://{service}/poll?since={since}", service, PATIENCE + 30)
+            if state["serial"] != since:
+                handler(state["records"])
+                since = state["serial"]
+                notify.ready()
         except OSError as e:
             print(f"{service}: {e}; trying again", flush=True)
             time.sleep(1)
-            continue
-        if state["serial"] != since:
-            handler(state["records"])
-            since = state["serial"]
-            notify.ready()
 
 
 def relay(name, port, source, service=None, private=False):
