@@ -17,7 +17,11 @@ import (
 // TestMain lets the test binary stand in for a program that is killed.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("NSPAWN_TEST_ROLE"); role != "" {
-		if err := play(role); err != nil {
+		perform := func() error { return play(role) }
+		if role == shellRole {
+			perform = playShell
+		}
+		if err := perform(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -53,6 +53,7 @@ func Tests() []Need {
 		{"strace", "strace", "strace"},
 		{"openssl", "openssl", "openssl"},
 		{"curl", "curl", "curl"},
+		{"tmux", "tmux", "tmux"},
 	}
 }
 
