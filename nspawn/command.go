@@ -68,6 +68,7 @@ type Cmd struct {
 	theirs  []*os.File  // the command's ends of pipes, closed once it has them
 	ours    []*os.File  // this program's ends, closed by Wait
 
+	tty    *pty     // the terminal that it gets, if any
 	asUnit bool     // asked for by CommandUnit
 	unit   *unitRun // if it runs as a unit
 

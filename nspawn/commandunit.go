@@ -46,7 +46,7 @@ type execStartEx struct {
 
 // startUnit starts the command as a unit and waits until it was executed.
 func (c *Cmd) startUnit(l *leader) (err error) {
-	if len(c.ExtraFiles) > 0 || c.SysProcAttr != nil {
+	if len(c.ExtraFiles) > 0 || c.SysProcAttr != nil && c.tty == nil {
 		return fmt.Errorf("ExtraFiles and SysProcAttr of a unit: %w", ErrNotSupported)
 	}
 	r := &unitRun{name: fmt.Sprintf("rig-command-%d-%d.service", os.Getpid(), c.machine.calls.number())}
@@ -166,7 +166,11 @@ func (c *Cmd) unitProperties(l *leader, r *unitRun) ([]unitProperty, error) {
 	add("AddRef", true)
 	add("CollectMode", "inactive-or-failed")
 	add("IgnoreSIGPIPE", false)
-	err = r.connect(c, add)
+	if c.tty != nil {
+		err = c.tty.connect(l, add)
+	} else {
+		err = r.connect(c, add)
+	}
 	return set, err
 }
 

@@ -43,6 +43,29 @@ func unlockPTY(fd int) (*pty, error) {
 	return &pty{master: os.NewFile(uintptr(fd), "ptmx"), slave: os.NewFile(slave, "pts")}, nil
 }
 
+// connect makes the pair the terminal of a unit, for which it has to belong to the
+// machine's root.
+func (p *pty) connect(l *leader, add func(string, any)) error {
+	if err := p.slave.Chown(int(l.root), -1); err != nil {
+		return err
+	}
+	conn, err := p.master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var number int
+	var failed error
+	if err := conn.Control(func(fd uintptr) { number, failed = unix.IoctlGetInt(int(fd), unix.TIOCGPTN) }); err != nil || failed != nil {
+		return errors.Join(err, failed)
+	}
+	add("TTYPath", fmt.Sprintf("/dev/pts/%d", number))
+	for _, stream := range []string{"StandardInput", "StandardOutput", "StandardError"} {
+		add(stream, "tty")
+	}
+	add("SendSIGHUP", true)
+	return nil
+}
+
 // resize gives the pair the size of a terminal here.
 func (p *pty) resize(from int) {
 	if size, err := unix.IoctlGetWinsize(from, unix.TIOCGWINSZ); err == nil {

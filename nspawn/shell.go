@@ -88,7 +88,7 @@ func (m *Machine) shellCommand(ctx context.Context, options ShellOptions, pair *
 	kind := orDefault(options.Term, os.Getenv("TERM"))
 	cmd.User = user
 	cmd.Env = append(account.environ(), "TERM="+orDefault(kind, "linux"))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = pair.slave, pair.slave, pair.slave
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.tty = pair.slave, pair.slave, pair.slave, pair
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 	return cmd, nil
 }

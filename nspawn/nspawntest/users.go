@@ -1,6 +1,7 @@
 package nspawntest
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -40,6 +41,12 @@ func testUserNamespace(t *testing.T, s *suite) {
 		var exit *nspawn.ExitError
 		if !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.HasPrefix(string(out), "0\n") || !strings.Contains(string(out), "65536") {
 			t.Errorf("%s: %q, %v", name, out, err)
+		}
+		var typed bytes.Buffer
+		keys := strings.NewReader("echo sum $((40+2)) on $(tty) as $(id -un) in $0; exit 0\n")
+		if err := m.Shell(testContext(t), nspawn.ShellOptions{Stdin: keys, Stdout: &typed}); err != nil ||
+			!strings.Contains(typed.String(), "sum 42 on /dev/pts/") || !strings.Contains(typed.String(), "as root in -") {
+			t.Errorf("%s: shell: %v, %q", name, err, typed.String())
 		}
 		for _, running := range []bool{true, false} {
 			if !running {
