@@ -11,8 +11,8 @@
 //	})
 //
 // The packages come from a mirror by the host's pacman, which Arch has and Debian
-// packages as pacman-package-manager, or by that of a bootstrap tarball, see
-// [Source]; the root is the same. Only keys that the caller names are trusted
+// packages as pacman-package-manager, or by that of a bootstrap tarball; or the root
+// is a clone of one that is there, see [Source]. The root is the same. Only keys that the caller names are trusted
 // to sign. Afterwards the root has a host name, a locale, a time zone, a root
 // password, a network configuration, a keyring for its own pacman, and services
 // enabled; it boots under systemd-nspawn, and with a kernel among the packages
@@ -21,9 +21,9 @@
 // # Bases and clones
 //
 // A root takes seconds to make and milliseconds to clone. So make one per
-// [Config.Key], without a host name and a password, keep it read-only, clone it
-// for each machine by whatever means the file system offers, and give every clone
-// its [Identity]. A [Cache] does the former under a lock.
+// [Config.Key], without a host name and a password, keep it read-only, and [Clone] it
+// for each machine; or clone it by other means, such as a store of snapshots, and give
+// the clone its identity by [Identify]. A [Cache] makes bases under a lock.
 //
 // Two roots of one Config from one state of the mirror have the same [Manifest],
 // but for the few files that [Volatile] lists. A mirror that is an archive stays in
@@ -31,12 +31,16 @@
 //
 // # Nothing is left behind
 //
-// What runs in the root runs in mount, PID, IPC and UTS namespaces of its own,
-// with a clean environment, and with /dev, /proc, /sys, /run and /tmp of its own.
-// They share the network with the caller. The agents that GnuPG starts, mounts,
-// and half-run install scripts end with Bootstrap, also when the context ends
-// or the process is killed. A root that a killed process left unfinished is
-// recognised, never used, and begun again.
+// What runs in the root runs in mount, PID, IPC and UTS namespaces and, where there is
+// cgroup v2, in a control group of its own, with a clean environment, and with /dev,
+// /proc, /sys, /run and /tmp of its own. The network is the caller's, or that of
+// [Config].NetworkNamespace. The agents that GnuPG starts, mounts, and half-run install
+// scripts end with Bootstrap, also when the context ends or the process is killed. A
+// root that a killed process left unfinished is recognised, never used, and begun again.
+//
+// Of the sandbox that pacman 7 has for downloads (another user, Landlock, seccomp) as
+// much is used as works: the user must exist and be able to reach the root and the
+// package cache, the kernel must have the rest. An event says which it is.
 //
 // Every file that this package writes into a root it writes through openat2(2)
 // confined to the root, so that no symlink in a package leads outside.
@@ -50,13 +54,12 @@
 // # What it needs
 //
 // Linux 5.6, root privileges, and the programs sh, mount and cat; and pacman and gpg
-// unless there is a tarball.
+// unless there is a tarball. A clone needs none of them, and cp where it is no snapshot.
 //
 // # Limits
 //
-// pacman runs as root, without the sandbox for downloads that pacman 7 can use: its
-// own user and Landlock are not set up for a root that does not exist yet. The
-// namespaces above are what confines it. The machine's own pacman keeps the sandbox
-// as its package configures it. No root is made without privileges, none for an
-// architecture that the host cannot run, and no boot loader is installed.
+// Install scripts run as root; the namespaces above are what confines them. The
+// machine's own pacman keeps the sandbox as its package configures it. No root is made
+// without privileges, none for an architecture that the host cannot run, and no boot
+// loader is installed.
 package archboot
