@@ -54,6 +54,7 @@ func Tests() []Need {
 		{"openssl", "openssl", "openssl"},
 		{"curl", "curl", "curl"},
 		{"tmux", "tmux", "tmux"},
+		{"mkfs.vfat", "dosfstools", "dosfstools"},
 	}
 }
 
