@@ -232,3 +232,56 @@ func TestFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestPasswordFiles gives the program what people give by mistake.
+func TestPasswordFiles(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		data []byte
+		mode os.FileMode
+		says string
+		ok   bool
+	}{
+		"good":                {[]byte("secret\n"), 0o600, "", true},
+		"without a line end":  {[]byte("secret"), 0o600, "", true},
+		"read by everybody":   {[]byte("secret\n"), 0o644, "may be read by everybody", true},
+		"empty":               {nil, 0o600, "the password is empty", true},
+		"of Windows":          {[]byte("secret\r\n"), 0o600, "carriage return", false},
+		"binary":              {[]byte("se\x00cret\n"), 0o600, "NUL", false},
+		"several lines":       {[]byte("one\ntwo\n"), 0o600, "line break", false},
+		"the wrong file":      {bytes.Repeat([]byte("x"), 100<<20), 0o600, "more than 1024 bytes", false},
+		"somebody else's":     {[]byte("secret\n"), 0, "", true}, // root reads everything
+		"no file, but a link": {nil, os.ModeSymlink, "no such file", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args, root := fixture(t, "")
+			file := args[len(args)-1]
+			err := os.WriteFile(file, test.data, 0o600)
+			if test.mode == os.ModeSymlink {
+				err = errors.Join(os.Remove(file), os.Symlink("/nonexistent", file))
+			} else if err == nil {
+				err = os.Chmod(file, test.mode)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			err = run(t.Context(), args, nil, &out)
+			if (err == nil) != test.ok {
+				t.Fatalf("%v\n%s", err, &out)
+			}
+			said := out.String()
+			if err != nil {
+				said += err.Error()
+			}
+			if !strings.Contains(said, test.says) || strings.Contains(said, "secret") {
+				t.Errorf("said: %s", said)
+			}
+			shadow, _ := os.ReadFile(filepath.Join(root, "etc/shadow"))
+			if set := bytes.HasPrefix(shadow, []byte("root:$6$")); set != (test.ok && test.data != nil) {
+				t.Errorf("shadow: %q", shadow)
+			}
+		})
+	}
+}
