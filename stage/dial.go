@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// relay is run by bash in the machine: it connects and copies both ways. Its first
-// byte says that the connection stands; anything else is the reason why it does not.
+// relay is run by bash in the machine: it connects and copies both ways until the far end
+// is done. Its first byte says that the connection stands; anything else is the reason
+// why it does not. Bash would give a command in the background no input of its own.
 const relay = `{ exec 3<>"/dev/$1/$2/$3"; } 2>&1 || exit 1
-printf +; cat <&3 & cat >&3; wait`
+printf +; cat <&0 >&3 2>/dev/null & cat <&3 2>/dev/null; kill $! 2>/dev/null; :`
 
 // Dial connects from inside the machine, with the machine's own resolver, so that any
 // client of the standard library can look from there. Network is "tcp" or "udp". The
@@ -32,14 +33,19 @@ func (s *Session) Dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return fail(err)
 	}
+	// A file, so that the command can end while its input is open: the far end may hang
+	// up first, and only the command's end tells of it.
+	stdin, toMachine, err := os.Pipe()
+	if err != nil {
+		return fail(err)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stdin, toMachine := io.Pipe()
 	fromMachine, stdout := io.Pipe()
 	c := &insideConn{r: fromMachine, w: toMachine, addr: insideAddr{network, address}, ended: make(chan struct{})}
 	c.cancel = func() { cancel(net.ErrClosed) }
-	// The command does not end while its input is being read, also if it is killed.
+	// A machine that is no command of this host may wait for its input to end.
 	stop := context.AfterFunc(ctx, func() {
-		stdin.CloseWithError(context.Cause(ctx))
+		toMachine.Close()
 		stdout.CloseWithError(context.Cause(ctx))
 	})
 	go func() {
@@ -53,7 +59,7 @@ func (s *Session) Dial(ctx context.Context, network, address string) (net.Conn, 
 			err = io.EOF
 		}
 		stdout.CloseWithError(err)
-		stdin.CloseWithError(err)
+		stdin.Close()
 	}()
 	if err := c.established(ctx); err != nil {
 		c.Close()
@@ -98,7 +104,7 @@ func (a insideAddr) String() string  { return a.address }
 // a whole, which is enough for clients that ask once.
 type insideConn struct {
 	r      *io.PipeReader
-	w      *io.PipeWriter
+	w      *os.File
 	addr   insideAddr
 	cancel func()
 	ended  chan struct{}
@@ -134,7 +140,7 @@ func (c *insideConn) SetDeadline(t time.Time) error {
 	c.timer = time.AfterFunc(time.Until(t), func() {
 		err := fmt.Errorf("%s: %w", c.addr.address, os.ErrDeadlineExceeded)
 		c.r.CloseWithError(err)
-		c.w.CloseWithError(err)
+		c.w.Close()
 		c.cancel()
 	})
 	return nil

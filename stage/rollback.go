@@ -41,6 +41,7 @@ func (l *Lab) Rollback(ctx context.Context, stage string) (*Result, error) {
 		return m.start(ctx)
 	})
 	r.result.Elapsed = time.Since(start)
+	r.summarize()
 	return &r.result, err
 }
 

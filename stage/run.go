@@ -201,8 +201,8 @@ func (r *run) summarize() {
 	slices.SortFunc(r.result.Ran, func(a, b string) int { return slices.Index(order, a) - slices.Index(order, b) })
 	slices.Sort(r.result.Restored)
 	for _, t := range r.tracks {
-		for _, w := range t.work {
-			if w.wanted && !w.run && w.skip == "" {
+		for i, w := range t.work {
+			if i <= t.goal && w.wanted && !w.run && w.skip == "" {
 				r.result.Cached = append(r.result.Cached, w.ref.String())
 			}
 		}

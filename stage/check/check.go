@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,14 @@ import (
 // attempt limits one look over the network, so that a lost packet does not use up all
 // the time.
 const attempt = 3 * time.Second
+
+// late says of a look that took too long how long that was.
+func late(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("no answer within %v", attempt)
+	}
+	return err
+}
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{stage.ErrInvalid}, args...)...)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ func (here) Exec(ctx context.Context, c stage.Command) error {
 	}
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	return cmd.Run()
 }
@@ -120,6 +123,16 @@ func TestURL(t *testing.T) {
 		switch r.URL.Path {
 		case "/missing":
 			http.Error(w, "nothing here", http.StatusNotFound)
+		case "/unsized": // the answer ends with the connection
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "HTTP/1.0 200 OK\r\n\r\nuntil the end")
+		case "/silent":
+			<-r.Context().Done()
 		case "/redirect":
 			http.Redirect(w, r, "/", http.StatusFound)
 		default:
@@ -141,6 +154,8 @@ func TestURL(t *testing.T) {
 			{check.URL{URL: server.URL, Body: "bye", Inside: inside}, `without it: "hello from`},
 			{check.URL{URL: server.URL + "/missing", Inside: inside}, `404 Not Found: "nothing here"`},
 			{check.URL{URL: server.URL + "/missing", Status: 404, Inside: inside}, ""},
+			{check.URL{URL: server.URL + "/unsized", Body: "until the end", Inside: inside}, ""},
+			{check.URL{URL: server.URL + "/silent", Inside: inside}, "no answer within 3s"},
 			{check.URL{URL: server.URL + "/redirect", Status: 302, Inside: inside}, ""},
 			{check.URL{URL: closed.URL, Inside: inside}, "connection refused"},
 			{check.PortOpen{Address: server.Listener.Addr().String(), Inside: inside}, ""},

@@ -43,7 +43,7 @@ func (p PortOpen) Probe(ctx context.Context, s *stage.Session) error {
 	defer cancel()
 	conn, err := dialer(s, p.Inside)(ctx, "tcp", p.Address)
 	if err != nil {
-		return err
+		return late(err)
 	}
 	return conn.Close()
 }

@@ -111,7 +111,7 @@ func (r Resolves) Probe(ctx context.Context, s *stage.Session) error {
 	}
 	switch {
 	case err != nil:
-		return err
+		return late(err)
 	case len(values) == 0:
 		return fmt.Errorf("no record %s", r.kind())
 	case r.Want != "" && !slices.ContainsFunc(values, r.equal):

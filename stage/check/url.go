@@ -88,12 +88,12 @@ func (u URL) Probe(ctx context.Context, s *stage.Session) error {
 	req.Host = u.Host
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return err
+		return late(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return err
+		return late(err)
 	}
 	if resp.StatusCode != u.status() {
 		return fmt.Errorf("status %s: %s", resp.Status, excerpt(body))
