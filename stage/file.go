@@ -8,6 +8,14 @@ import (
 // writeFile replaces a file of the state as a whole: whoever reads it, also after a
 // crash, finds the old or the new content.
 func writeFile(name string, data []byte, perm os.FileMode) error {
+	if err := replaceFile(name, data, perm, (*os.File).Sync); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+// replaceFile replaces a file, calling flush with the new one before it appears.
+func replaceFile(name string, data []byte, perm os.FileMode, flush func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
 	if err != nil {
 		return err
@@ -15,7 +23,7 @@ func writeFile(name string, data []byte, perm os.FileMode) error {
 	defer os.Remove(f.Name()) // fails after the rename, as it should
 	_, err = f.Write(data)
 	for _, do := range []func() error{
-		func() error { return f.Chmod(perm) }, f.Sync,
+		func() error { return f.Chmod(perm) }, func() error { return flush(f) },
 	} {
 		if err == nil {
 			err = do()
@@ -27,10 +35,7 @@ func writeFile(name string, data []byte, perm os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
+	return os.Rename(f.Name(), name)
 }
 
 // sweep removes what a program that was killed in writeFile has left. Whoever holds the

@@ -107,5 +107,6 @@ func (c *hashCache) save() error {
 		return err
 	}
 	c.dirty = false
-	return writeFile(c.file, []byte(b.String()), 0o644)
+	// Not flushed: what a power cut spoils is computed again.
+	return replaceFile(c.file, []byte(b.String()), 0o644, func(*os.File) error { return nil })
 }

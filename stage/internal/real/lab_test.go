@@ -19,7 +19,7 @@ import (
 
 // site is what labs are built on: storage, a launcher, networks.
 type site struct {
-	t     *testing.T
+	t     testing.TB
 	store *snapshot.Store
 	base  snapshot.Snapshot
 	host  *nspawn.Host
@@ -28,7 +28,7 @@ type site struct {
 
 // newSite makes everything in the test's own directory, and asserts at the end that
 // nothing is left.
-func newSite(t *testing.T, poolSize int64) *site {
+func newSite(t testing.TB, poolSize int64) *site {
 	t.Helper()
 	if why := os.Getenv(noRoot); why != "" {
 		t.Skip("no machines: " + why)
