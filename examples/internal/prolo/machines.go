@@ -32,7 +32,7 @@ func machines(p Payload) []machine {
 		},
 		{
 			Machine: lab.Machine{
-				Name: MachineRHFS, After: MachineGW,
+				Name: MachineRHFS, After: MachineGW, Announce: rhfs0.announce(p),
 				// For the NFS server in user space.
 				Config: nspawn.Config{SystemCallFilter: []string{"open_by_handle_at", "name_to_handle_at"}},
 			},
@@ -40,13 +40,13 @@ func machines(p Payload) []machine {
 			needs:  []string{MachineGW},
 		},
 		{
-			Machine: lab.Machine{Name: MachineWeb, After: MachineGW},
+			Machine: lab.Machine{Name: MachineWeb, After: MachineGW, Announce: web.announce(p)},
 			stages:  webStages,
 			needs:   []string{MachineGW},
 		},
 		{
 			Machine: lab.Machine{
-				Name: MachinePas, After: MachineGW, Boots: &lab.Tree{Machine: MachineRHFS, Path: "/export/nfsroot_ro"},
+				Name: MachinePas, After: MachineGW, Announce: pas.announce(p), Boots: &lab.Tree{Machine: MachineRHFS, Path: "/export/nfsroot_ro"},
 				Config: nspawn.Config{ReadOnly: true, Tmpfs: pasTmpfs(), Devices: []string{"/dev/fuse"}},
 			},
 			stages: pasStages,
@@ -84,7 +84,7 @@ func config(list []machine) lab.Config {
 			NTP: []string{"ntp." + Domain},
 		},
 		AddOns:  AddOns(),
-		Records: []string{filepath.Base(standIn("")), secretFile},
+		Records: []string{filepath.Base(standIn("")), secretFile, picturesDir},
 	}
 	for _, m := range list {
 		c.Machines = append(c.Machines, m.Machine)

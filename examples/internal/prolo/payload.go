@@ -26,6 +26,10 @@ type Payload struct {
 	// Internet is a URL that every machine can fetch, for checks that look whether
 	// the world is in reach.
 	Internet string
+	// VM has pas-r11p11's set-up boot a virtual machine as well. Pictures is where
+	// those of its screen are kept.
+	VM       bool
+	Pictures string
 }
 
 // checkout is where the payload is in a machine.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -72,6 +73,9 @@ func (p *Program) register(fs *flag.FlagSet) {
 	fs.StringVar(&p.payload.Dir, "sadm", "", "install the checkout of prologin-sadm in `dir`; default: a stand-in for it")
 	fs.StringVar(&p.payload.Generation, "generation", "2019", "expect the payload's paths of that `year`, 2018 or 2019")
 	fs.BoolVar(&p.payload.Bind, "bind", false, "show the checkout in the machines rather than copy it")
+	if p.Machine == MachinePas {
+		fs.BoolVar(&p.payload.VM, "vm", false, "boot a virtual machine over the network, too; pictures of its screen are kept in the state directory's vm")
+	}
 	p.options.Register(fs)
 	if p.Flags != nil {
 		p.Flags(fs)
@@ -88,6 +92,7 @@ func (p *Program) check() error {
 		mirror = strings.TrimRight(p.options.Mirror, "/")
 	}
 	p.payload.Internet = mirror + "/core/os/x86_64/core.db"
+	p.payload.Pictures = filepath.Join(p.options.State, picturesDir)
 	return err
 }
 
