@@ -32,6 +32,8 @@ func gwMachines(p Payload) []stage.Stage {
 					"--ip", LANAddress, "--rfs", "0", "--hfs", "0", "--mtype", "service", "--room", "pasteur",
 					"--aliases", "mdb,mdbsync,ns,netboot,udb,udbsync,presencesync,ntp,sso"),
 				step.Enable{Units: []string{"named.service"}, Now: true},
+				// What writes the zone finds the database by name.
+				awaitName("mdb." + Domain),
 				noStopgaps,
 				step.WriteFile{Path: "/etc/resolv.conf", Content: "search " + Domain + "\nnameserver 127.0.0.1\n"},
 				step.Restart{Units: []string{"mdb.service"}},
@@ -61,6 +63,12 @@ func gwMachines(p Payload) []stage.Stage {
 			),
 		},
 	}
+}
+
+// awaitName waits until gw's name server knows a name.
+func awaitName(name string) step.Exec {
+	return step.Command("timeout", "30", "sh", "-c",
+		"until dig +short @127.0.0.1 "+name+" A | grep -q .; do sleep 0.1; done")
 }
 
 // emptySubnet tells the DHCP server of a subnet of host0 in which it gives nothing
