@@ -68,6 +68,12 @@ func (c *contest) run(b *testing.B, ours, theirs func() error) {
 	}
 }
 
+// slope is the report of one way on two sizes: 1 is flat.
+func (c *contest) slope() {
+	small, large := median(c.ours), median(c.theirs)
+	fmt.Printf("\nslope %s %v %v %.2f\n", c.name, small, large, float64(large)/float64(small))
+}
+
 func (c *contest) report(b *testing.B) {
 	ours, theirs := median(c.ours), median(c.theirs)
 	b.ReportMetric(float64(ours)/1e6, "ours-ms")
@@ -139,6 +145,37 @@ func benchmarkCreate(b *testing.B, v *Volume, name string) {
 			return err
 		}, func() error {
 			return command("btrfs", "subvolume", "snapshot", "-r", v.Path(), filepath.Join(v.store.Dir(), fmt.Sprint("their", i)))
+		})
+	}
+	c.report(b)
+}
+
+// BenchmarkCheckpoint: of a lab of eight machines, against as many calls of the program.
+func BenchmarkCheckpoint(b *testing.B) {
+	first := btrfsBench(b, entries)
+	base := take(b, first, "base", Metadata{})
+	volumes := []*Volume{first}
+	for n := range 7 {
+		v, err := first.store.Clone(b.Context(), fmt.Sprint("v", n), base)
+		if err != nil {
+			b.Fatal(err)
+		}
+		volumes = append(volumes, v)
+	}
+	dir := first.store.Dir()
+	c, i := contest{name: "snapshot-checkpoint-8", before: func() { quiet(b, dir) }}, 0
+	for b.Loop() {
+		i++
+		c.run(b, func() error {
+			_, err := first.store.Checkpoint(b.Context(), fmt.Sprint("s", i), Metadata{Key: "k"}, volumes...)
+			return err
+		}, func() error {
+			for n, v := range volumes {
+				if err := command("btrfs", "subvolume", "snapshot", "-r", v.Path(), filepath.Join(dir, fmt.Sprint("their", i, "-", n))); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	c.report(b)
@@ -240,7 +277,7 @@ func versusCp(b *testing.B, v *Volume, name string) {
 // number of entries: 1 is not at all.
 func BenchmarkSlope(b *testing.B) {
 	small, large := btrfsBench(b, entries/100), btrfsBench(b, entries)
-	create, restore, i := contest{name: "snapshot-slope"}, contest{name: "restore-slope"}, 0
+	create, restore, i := contest{name: "snapshot-create"}, contest{name: "snapshot-restore"}, 0
 	for b.Loop() {
 		i++
 		name := fmt.Sprint("s", i)
@@ -251,8 +288,8 @@ func BenchmarkSlope(b *testing.B) {
 		create.run(b, taking(small), taking(large))
 		restore.run(b, restoring(small), restoring(large))
 	}
-	create.report(b)
-	restore.report(b)
+	create.slope()
+	restore.slope()
 }
 
 // BenchmarkDiff: a hundred changes, against what rsync finds out without copying.

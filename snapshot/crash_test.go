@@ -43,7 +43,7 @@ var operations = map[string]func(context.Context, *Store) error{
 	"rename":                onGW(func(ctx context.Context, v *Volume) error { _, err := v.Rename(ctx, "new"); return err }),
 	"delete":                onGW(func(ctx context.Context, v *Volume) error { return v.Delete(ctx) }),
 	"delete-snapshot":       onGW(func(ctx context.Context, v *Volume) error { return v.DeleteSnapshot(ctx, "a") }),
-	"delete-without-intent": onGW(func(ctx context.Context, v *Volume) error { return v.deleteWithoutIntent(ctx, "a") }),
+	"delete-without-intent": onGW(func(ctx context.Context, v *Volume) error { return wrap(Error{}, v.deleteWithoutIntent(ctx, "a")) }),
 	"rename-snapshot":       onGW(func(ctx context.Context, v *Volume) error { return v.RenameSnapshot(ctx, "a", "z") }),
 	"import": onGW(func(ctx context.Context, v *Volume) error {
 		var stream bytes.Buffer

@@ -19,7 +19,9 @@ func (v *Volume) DeleteSnapshot(ctx context.Context, name string) error {
 		return rename(ctx, v.item(name), op.work("item"), 0)
 	})
 	if errors.Is(classify(err), ErrNoSpace) {
-		err = v.deleteWithoutIntent(ctx, name)
+		if err = v.deleteWithoutIntent(ctx, name); errors.Is(err, ErrNotFound) {
+			err = nil // it was the last steps that found no space
+		}
 	}
 	return wrap(Error{Op: "delete", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
 }
@@ -39,7 +41,7 @@ func (v *Volume) deleteWithoutIntent(ctx context.Context, name string) error {
 			return err
 		}
 		err := step(ctx, "remove record", func() error { return os.Remove(v.record("snapshots", name, snapshotFile)) })
-		if err != nil {
+		if err != nil && v.has(name) == nil {
 			return err
 		}
 		if err := v.clearItem(ctx, name); err != nil {

@@ -19,7 +19,7 @@ import (
 
 const (
 	maxManifest = 16 << 20
-	maxWindow   = 128 << 20 // of zstd: what its own program allows too
+	maxWindow   = 8 << 20 // of zstd: Export needs half of it
 )
 
 // An importer reads one stream.

@@ -23,6 +23,8 @@ type intent struct {
 	Op       string
 	Volume   string
 	Snapshot string `json:",omitempty"`
+	// Volumes are those of an operation on several.
+	Volumes []string `json:",omitempty"`
 	// To is the new name of what is renamed.
 	To string `json:",omitempty"`
 	// Identity is that of the tree that is to be placed or withdrawn.
@@ -40,7 +42,7 @@ type operation struct {
 // work is a path in the operation's workshop: a directory of its own in which
 // trees and records are made before they are shown, and go before they are removed.
 // Its names are: "tree", a volume's tree; "item", a snapshot with its record and
-// its tree; "record", a volume's record with all its snapshots.
+// its tree; "parts", several items; "record", a volume's record with all its snapshots.
 func (op *operation) work(elem ...string) string {
 	return op.store.state(append([]string{"work", op.id}, elem...)...)
 }
@@ -168,6 +170,7 @@ func (op *operation) settle(ctx context.Context) (committed bool, err error) {
 		opClear:           (*operation).settleClear,
 		"create":          (*operation).settleCreate,
 		"snapshot":        (*operation).settleSnapshot,
+		"checkpoint":      (*operation).settleCheckpoint,
 		"restore":         (*operation).settleRestore,
 		"delete":          (*operation).settleDelete,
 		"delete-snapshot": (*operation).settleDeleteSnapshot,
@@ -201,11 +204,14 @@ func (op *operation) settleClear(context.Context) (bool, error) { return false, 
 // clear removes the workshop and every tree in it.
 func (op *operation) clear(ctx context.Context) error {
 	trees := []string{op.work("tree"), op.work("item", "tree")}
-	more, err := filepath.Glob(filepath.Join(globEscape(op.work("record", "snapshots")), "*", "tree"))
-	if err != nil {
-		return err
+	for _, dir := range []string{op.work("record", "snapshots"), op.work("parts")} {
+		more, err := filepath.Glob(filepath.Join(globEscape(dir), "*", "tree"))
+		if err != nil {
+			return err
+		}
+		trees = append(trees, more...)
 	}
-	for _, tree := range append(trees, more...) {
+	for _, tree := range trees {
 		if err := op.store.driver.Remove(ctx, tree); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"os"
@@ -64,21 +63,12 @@ func (v *Volume) Snapshot(ctx context.Context, name string, md Metadata) (Snapsh
 }
 
 func (v *Volume) snapshot(ctx context.Context, name string, md Metadata) (Snapshot, error) {
-	rec := snapshotRecord{ID: rand.Text(), Created: time.Now().UTC(), Metadata: md}
+	var rec snapshotRecord
 	if err := checkName("snapshot", name); err != nil {
 		return Snapshot{}, err
 	}
 	check := func() (err error) {
-		if err := v.lacks(ctx, name); err != nil {
-			return err
-		}
-		if rec.Parent == "" {
-			rec.Parent = v.base()
-		}
-		if rec.Descent, err = v.store.descent(v.Path()); err != nil {
-			return err
-		}
-		rec.Sequence, err = v.nextSequence()
+		rec, err = v.nextRecord(ctx, name, md)
 		return err
 	}
 	err := v.store.do(ctx, intent{Op: "snapshot", Volume: v.name, Snapshot: name}, check, func(op *operation) error {

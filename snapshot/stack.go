@@ -241,7 +241,7 @@ func (l layers) used() (map[string]int, error) {
 	used := map[string]int{}
 	for _, pattern := range []string{
 		"overlay/stacks/*", "volumes/*/snapshots/*/tree",
-		"work/*/tree", "work/*/item/tree", "work/*/record/snapshots/*/tree",
+		"work/*/tree", "work/*/item/tree", "work/*/record/snapshots/*/tree", "work/*/parts/*/tree",
 	} {
 		found, err := filepath.Glob(filepath.Join(globEscape(state), pattern))
 		if err != nil {

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) *snapshot.Store) {
 		{"Busy", checkBusy},
 		{"Reopen", checkReopen},
 		{"Reboot", checkReboot},
+		{"Checkpoint", checkCheckpoint},
 		{"Cancelled", checkCancelled},
 		{"Diff", checkDiff},
 		{"Export", checkExport},

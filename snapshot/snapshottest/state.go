@@ -139,3 +139,43 @@ func unmountBelow(t *testing.T, dir string) {
 		}
 	}
 }
+
+// checkCheckpoint: of all volumes or of none.
+func checkCheckpoint(t *testing.T, s *snapshot.Store) {
+	var volumes []*snapshot.Volume
+	for _, name := range []string{"gw", "web", "db"} {
+		v := create(t, s, name)
+		write(t, v, "f", name)
+		volumes = append(volumes, v)
+	}
+	take(t, volumes[1], "taken", snapshot.Metadata{})
+	_, err := s.Checkpoint(t.Context(), "taken", snapshot.Metadata{}, volumes...)
+	is(t, err, snapshot.ErrExists)
+	_, err = s.Checkpoint(t.Context(), "a", snapshot.Metadata{})
+	is(t, err, snapshot.ErrInvalid)
+	_, err = s.Checkpoint(t.Context(), "a", snapshot.Metadata{}, volumes[0], volumes[0])
+	is(t, err, snapshot.ErrInvalid)
+	_, err = s.Checkpoint(t.Context(), "../a", snapshot.Metadata{}, volumes...)
+	is(t, err, snapshot.ErrInvalid)
+	same(t, nil, names(t, volumes[0]))
+	all, err := s.Checkpoint(t.Context(), "a", snapshot.Metadata{Key: "k"}, volumes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range volumes {
+		if all[i].Volume != v.Name() || all[i].Name != "a" || all[i].Key != "k" {
+			t.Errorf("%+v", all[i])
+		}
+		write(t, v, "f", "changed")
+		restore(t, v, "a")
+		if got := read(t, v, "f"); got != v.Name() {
+			t.Errorf("restored %s has %q", v.Name(), got)
+		}
+	}
+	if all[1].Parent != "taken" {
+		t.Errorf("parent is %q", all[1].Parent)
+	}
+	if b := take(t, volumes[2], "b", snapshot.Metadata{}); b.Parent != "a" {
+		t.Errorf("parent of the next is %q", b.Parent)
+	}
+}
