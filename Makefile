@@ -72,7 +72,7 @@ fuzz: ## each fuzzer for FUZZTIME (10s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
 			echo "== $$n in $$(dirname $$f)"; \
-			$(GO) test -run '^$$' -fuzz "^$$n\$$" -fuzztime $(or $(FUZZTIME),10s) ./$$(dirname $$f) || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$n\$$" -fuzztime $(or $(FUZZTIME),10s) -fuzzminimizetime 10x ./$$(dirname $$f) || exit 1; \
 		done; done
 
 needs: ## install the system packages that the tests need
