@@ -185,18 +185,28 @@ func inBatches(plan Changes) string {
 	return script.String() + "ip -batch - <<'END'\n" + ip.String() + "END\n" + rest.String()
 }
 
-// BenchmarkPairs prints what one more machine costs as their number grows.
+// BenchmarkPairs prints what one more machine costs as their number grows: the
+// slope is the cost of each beyond the first hundred by that of each up to there.
 func BenchmarkPairs(b *testing.B) {
 	h := newBenchHost(b)
 	ctx := context.Background()
+	counts := []int{10, 100, 1000}
 	for b.Loop() {
-		for _, pairs := range []int{10, 100, 1000} {
+		var apply, remove []time.Duration
+		for _, pairs := range counts {
 			n := benchNetwork(pairs)
-			apply := timed(b, func() error { return h.Apply(ctx, n) })
-			remove := timed(b, func() error { return h.Remove(ctx, n.Bridge) })
-			fmt.Printf("pairs %d apply %v, %v each; remove %v, %v each\n", pairs,
-				apply.Round(time.Millisecond), (apply / time.Duration(pairs)).Round(time.Microsecond),
-				remove.Round(time.Millisecond), (remove / time.Duration(pairs)).Round(time.Microsecond))
+			apply = append(apply, timed(b, func() error { return h.Apply(ctx, n) }))
+			remove = append(remove, timed(b, func() error { return h.Remove(ctx, n.Bridge) }))
+			last := len(apply) - 1
+			fmt.Printf("figure net-pairs-%d apply %v remove %v\n", pairs, apply[last].Round(time.Millisecond), remove[last].Round(time.Millisecond))
 		}
+		printSlope("net-apply", counts, apply)
+		printSlope("net-remove", counts, remove)
 	}
+}
+
+func printSlope(name string, counts []int, took []time.Duration) {
+	each := func(i int) time.Duration { return (took[i] - took[i-1]) / time.Duration(counts[i]-counts[i-1]) }
+	fmt.Printf("slope %s %v each from %d to %d, %v each from %d to %d: %.2f\n", name,
+		each(1).Round(time.Microsecond), counts[0], counts[1], each(2).Round(time.Microsecond), counts[1], counts[2], each(2).Seconds()/each(1).Seconds())
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prologin/rig/internal/testhost"
 	"github.com/prologin/rig/internal/testroot"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // hosted is a Host of the test host itself, where daemons run. The tests that use it
@@ -67,6 +70,30 @@ func (h *hosted) machine(t *testing.T, bridge string) *namespace {
 	return ns
 }
 
+// deleted returns what closes when a link has been deleted.
+func (h *hosted) deleted(t *testing.T, link string) <-chan struct{} {
+	t.Helper()
+	updates, stop, gone := make(chan netlink.LinkUpdate, 64), make(chan struct{}), make(chan struct{})
+	if err := netlink.LinkSubscribe(updates, stop); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(gone)
+		defer close(stop)
+		for {
+			select {
+			case u := <-updates:
+				if u.Header.Type == unix.RTM_DELLINK && u.Link.Attrs().Name == link {
+					return
+				}
+			case <-h.ctx.Done():
+				return
+			}
+		}
+	}()
+	return gone
+}
+
 func hostedNetwork() Network {
 	return Network{Bridge: "vz-rigtest", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.98.0.1/24")}, Masquerade: true}
 }
@@ -91,7 +118,7 @@ func TestBridgeBesideNetworkd(t *testing.T) {
 		s := h.sh("networkctl list --no-legend; ip -4 -o address show dev vz-rigtest")
 		for _, link := range []string{"vz-rigtest", "rigm.bridge", "rigm.local"} {
 			for line := range strings.Lines(s) {
-				if f := strings.Fields(line); len(f) == 5 && f[1] == link && f[4] != "unmanaged" {
+				if f := strings.Fields(line); len(f) == 5 && f[1] == link && slices.Contains([]string{"configuring", "configured", "failed"}, f[4]) {
 					t.Errorf("%s: networkd manages %s: %s", when, link, line)
 				}
 			}
@@ -201,7 +228,7 @@ func TestPairOutlivesMachine(t *testing.T) {
 	defer h.Remove(h.ctx, n.Bridge)
 	mac := h.sh("cat /sys/class/net/rigm.local/address")
 	for round := range 2 {
-		h.sh("systemd-run --quiet --unit=rigm -p Type=notify -p KillMode=mixed -p Delegate=yes systemd-nspawn --quiet --boot --keep-unit --notify-ready=yes --machine=rigm --network-interface=rigm.local --directory=" + root)
+		h.sh("systemd-run --quiet --unit=rigm -p Type=notify -p KillMode=mixed -p Delegate=yes systemd-nspawn --quiet --boot --keep-unit --notify-ready=yes --machine=rigm --network-interface=rigm.local --directory=" + root + " || { journalctl -n 30 -u rigm; false; }")
 		defer exec.Command("systemctl", "kill", "--signal=KILL", "rigm.service").Run()
 		if _, err := os.Stat("/sys/class/net/rigm.local"); err == nil {
 			t.Errorf("round %d: rigm.local has not gone into the machine", round)
@@ -223,7 +250,9 @@ func TestPairOutlivesMachine(t *testing.T) {
 	}
 	// Killed, the machine takes the pair with it; the next Apply makes it anew.
 	h.sh("systemd-run --quiet --unit=rigm -p Type=notify -p Delegate=yes systemd-nspawn --quiet --boot --keep-unit --notify-ready=yes --machine=rigm --network-interface=rigm.local --directory=" + root)
+	gone := h.deleted(t, "rigm.bridge")
 	h.sh("systemctl kill --signal=KILL rigm; while systemctl is-active -q rigm; do :; done; systemctl reset-failed rigm || true")
+	<-gone
 	if err := h.Apply(h.ctx, n); err != nil {
 		t.Fatal(err)
 	}

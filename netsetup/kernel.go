@@ -22,6 +22,8 @@ type kernel struct {
 	// shared holds the names of objects that other networks recorded, too:
 	// whoever goes last destroys them.
 	shared map[string]bool
+
+	patience int // seconds that an iptables waits for another
 }
 
 func newKernel() (*kernel, error) {
@@ -29,7 +31,7 @@ func newKernel() (*kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &kernel{nl: nl, tables: make(map[Family]*iptables.IPTables)}, nil
+	return &kernel{nl: nl, tables: make(map[Family]*iptables.IPTables), patience: lockSeconds}, nil
 }
 
 func (k *kernel) close() { k.nl.Close() }
@@ -58,12 +60,15 @@ func (k *kernel) iptables(f Family) (*iptables.IPTables, error) {
 	if t := k.tables[f]; t != nil {
 		return t, nil
 	}
-	t, err := iptables.New(iptables.IPFamily(f.proto()), iptables.Timeout(lockSeconds))
+	t, err := iptables.New(iptables.IPFamily(f.proto()), iptables.Timeout(k.patience))
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, &MissingError{Program: f.command(), Debian: "iptables", Arch: "iptables"}
 	}
 	if err != nil {
 		return nil, err
+	}
+	if k.tables == nil {
+		k.tables = make(map[Family]*iptables.IPTables)
 	}
 	k.tables[f] = t
 	return t, nil

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // view is what the kernel has, read once for many questions.
@@ -57,13 +58,15 @@ func prefixOf(a netlink.Addr) (netip.Prefix, bool) {
 	return netip.PrefixFrom(ip.Unmap(), bits), true
 }
 
-// retryDump asks again while the kernel's tables change under the answer.
+// retryDump asks again while the kernel's tables change under the answer, or the
+// answer is too much for the socket at once (ENOBUFS).
 func retryDump[T any](dump func() ([]T, error)) ([]T, error) {
 	const attempts = 10
 	var list []T
 	var err error
 	for range attempts {
-		if list, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+		list, err = dump()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) && !errors.Is(err, unix.ENOBUFS) {
 			break
 		}
 	}

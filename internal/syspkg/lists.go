@@ -55,6 +55,10 @@ func Tests() []Need {
 		{"curl", "curl", "curl"},
 		{"tmux", "tmux", "tmux"},
 		{"mkfs.vfat", "dosfstools", "dosfstools"},
+		{"dnsmasq", "dnsmasq-base", "dnsmasq"},
+		{"udhcpc", "udhcpc", "busybox"},
+		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86"},
+		{"/usr/lib/ipxe/qemu/pxe-e1000.rom", "ipxe-qemu", "qemu-system-x86"},
 	}
 }
 
