@@ -55,7 +55,7 @@ func (h *Host) applyPlan(ctx context.Context, bridge string, keep bool, planning
 			return err
 		}
 	}
-	if len(p.changes) == 0 && j.whole && j.keep == keep {
+	if len(p.changes) == 0 && j.whole && j.keep == keep && (j.rules == p.generation || p.generation == 0) {
 		return nil
 	}
 	if err := j.settle(false, keep); err != nil {
@@ -64,7 +64,7 @@ func (h *Host) applyPlan(ctx context.Context, bridge string, keep bool, planning
 	if err := h.make(ctx, bridge, j, p.changes); err != nil {
 		return err
 	}
-	return j.settle(!p.waits, keep)
+	return j.settleAt(!p.waits, keep, p.settledAt())
 }
 
 // releaseEmpty deletes a journal that says nothing.

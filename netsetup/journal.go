@@ -24,6 +24,7 @@ type journal struct {
 	names map[string]*item // those that are there
 	whole bool             // the last Apply came to its end
 	keep  bool             // Network.Keep of that Apply
+	rules uint32           // generation in which the rules are as recorded; 0 is not known
 }
 
 // item is an object, or nil in the place of one that is no longer there.
@@ -40,6 +41,8 @@ type entry struct {
 type state struct {
 	Whole bool `json:"whole"`
 	Keep  bool `json:"keep"`
+
+	Rules uint32 `json:"rules,omitempty"`
 }
 
 // journalSuffix ends the names of journals; a bridge's name comes before it.
@@ -109,7 +112,7 @@ func (j *journal) read(data []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	j.items, j.names, j.whole, j.keep = nil, make(map[string]*item), false, false
+	j.items, j.names, j.whole, j.keep, j.rules = nil, make(map[string]*item), false, false, 0
 	end := 0
 	for line := range bytes.Lines(data) {
 		e, err := parseEntry(line)
@@ -155,7 +158,7 @@ func (j *journal) take(e entry) error {
 	case e.Delete != "":
 		j.forget(e.Delete)
 	case e.State != nil:
-		j.whole, j.keep = e.State.Whole, e.State.Keep
+		j.whole, j.keep, j.rules = e.State.Whole, e.State.Keep, e.State.Rules
 	}
 	return nil
 }
@@ -201,6 +204,11 @@ func (j *journal) deleted(o Object) error { return j.note(entry{Delete: o.String
 // settle records whether the network is whole.
 func (j *journal) settle(whole, keep bool) error {
 	return j.note(entry{State: &state{Whole: whole, Keep: keep}})
+}
+
+// settleAt records it together with the generation of the rules.
+func (j *journal) settleAt(whole, keep bool, rules uint32) error {
+	return j.note(entry{State: &state{Whole: whole, Keep: keep, Rules: rules}})
 }
 
 func (j *journal) note(e entry) error {

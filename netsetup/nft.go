@@ -62,6 +62,26 @@ func (c BaseChain) destroy(k *kernel) error {
 	return err
 }
 
+// generation counts the transactions of nftables in the calling thread's namespace,
+// iptables-nft's among them: while it stays, so do all rules. 0 is a kernel that
+// does not tell.
+func generation() uint32 {
+	answer, err := nftAsk(nftMessage(nftType(unix.NFT_MSG_GETGEN), 0, unix.NFPROTO_UNSPEC, 0))
+	if err != nil || len(answer) < unix.NLMSG_HDRLEN+4 {
+		return 0
+	}
+	attrs, err := nl.ParseRouteAttr(answer[unix.NLMSG_HDRLEN+4:])
+	if err != nil {
+		return 0
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == unix.NFTA_GEN_ID && len(a.Value) == 4 {
+			return binary.BigEndian.Uint32(a.Value)
+		}
+	}
+	return 0
+}
+
 func (c BaseChain) nfproto() byte {
 	if c.Family == IPv6 {
 		return unix.NFPROTO_IPV6
@@ -106,28 +126,34 @@ func nftMessage(typ, flags uint16, family byte, resource uint16, attrs ...[]byte
 
 // nftSend sends messages and returns the kernel's verdict on them.
 func nftSend(b []byte) error {
+	_, err := nftAsk(b)
+	return err
+}
+
+// nftAsk sends messages and returns the first that comes back.
+func nftAsk(b []byte) ([]byte, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(fd)
 	if err := unix.Sendto(fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
+		return nil, err
 	}
 	answer := make([]byte, 16<<10)
 	n, _, err := unix.Recvfrom(fd, answer, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	native := nl.NativeEndian()
 	if n < unix.NLMSG_HDRLEN+4 {
-		return fmt.Errorf("a netlink answer of %d bytes", n)
+		return nil, fmt.Errorf("a netlink answer of %d bytes", n)
 	}
 	if native.Uint16(answer[4:]) != unix.NLMSG_ERROR {
-		return nil // what was asked for
+		return answer[:min(n, int(native.Uint32(answer)))], nil // what was asked for
 	}
 	if errno := int32(native.Uint32(answer[unix.NLMSG_HDRLEN:])); errno != 0 {
-		return unix.Errno(-errno)
+		return nil, unix.Errno(-errno)
 	}
-	return nil
+	return nil, nil
 }

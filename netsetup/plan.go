@@ -55,14 +55,31 @@ type plan struct {
 	changes Changes
 	adopt   []Object // there already and ours, yet not in the journal
 	waits   bool     // for Host.Confirm
+
+	generation uint32 // of the rules, before they were looked at
 }
 
 func (h *Host) plan(n Network, j *journal) (plan, error) {
-	var p plan
+	now := generation()
 	v, err := h.kernel.look()
 	if err != nil {
-		return p, err
+		return plan{}, err
 	}
+	if h.kernel.unchanged(j, now) {
+		v.recorded = j
+		if p, err := h.planIn(v, n, j); err == nil && !p.rulesChanged() {
+			p.generation = now
+			return p, nil
+		}
+		v.recorded, v.chains = nil, make(map[chainID]chainRules)
+	}
+	p, err := h.planIn(v, n, j)
+	p.generation = now
+	return p, err
+}
+
+// planIn plans by a view.
+func (h *Host) planIn(v *view, n Network, j *journal) (p plan, err error) {
 	if n, err = n.resolved(v, j); err != nil {
 		return p, err
 	}

@@ -176,6 +176,10 @@ func (v *view) chain(id chainID) (chainRules, error) {
 	if have, ok := v.chains[id]; ok {
 		return have, nil
 	}
+	if v.recorded != nil {
+		v.chains[id] = v.recorded.recordedChain(id)
+		return v.chains[id], nil
+	}
 	t, err := v.k.iptables(id.family)
 	if err != nil {
 		return chainRules{}, err

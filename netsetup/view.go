@@ -18,6 +18,7 @@ type view struct {
 	tables   map[tableID][]string   // names of chains, filled as asked for
 	chains   map[chainID]chainRules // filled as asked for
 	nft      *native                // nil until asked for
+	recorded *journal               // if not nil, the rules are as it says
 }
 
 func (k *kernel) look() (*view, error) {

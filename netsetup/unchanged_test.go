@@ -1,0 +1,53 @@
+package netsetup
+
+import (
+	"errors"
+	"testing"
+)
+
+// TestRulesAreReadOnce looks whether a second Apply trusts the kernel's count of
+// transactions, and only as long as nobody else has had one.
+func TestRulesAreReadOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.everything()
+	h := l.host.open(t, l.state)
+	trusts := func() (trusts bool) {
+		t.Helper()
+		if err := h.do(t.Context(), "test", "", func() error {
+			trusts = h.kernel.unchanged(h.held[l.network.Bridge], generation())
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return trusts
+	}
+	l.apply(t, h)
+	if !trusts() {
+		t.Error("after the first Apply the rules have to be read again")
+	}
+	l.apply(t, h)
+	checkVerified(t, h, l.network)
+
+	l.host.sh(t, "iptables -A FORWARD -s 192.0.2.1 -j DROP")
+	if trusts() {
+		t.Error("somebody's rule goes unnoticed")
+	}
+	l.apply(t, h)
+	if !trusts() {
+		t.Error("not trusted again after an Apply that found all there")
+	}
+	for _, damage := range []string{
+		"iptables -F RIG-vz-prolo-FWD",
+		"ip6tables -t nat -D POSTROUTING 1",
+		"iptables -I RIG-vz-prolo-FWD 2 -j ACCEPT",
+		"nft flush chain ip nat RIG-vz-prolo-POST",
+	} {
+		l.host.sh(t, damage)
+		if err := h.Verify(t.Context(), l.network); !errors.Is(err, ErrDrift) {
+			t.Errorf("after %q Verify says %v", damage, err)
+		}
+		l.apply(t, h)
+		checkVerified(t, h, l.network)
+	}
+}
