@@ -138,7 +138,8 @@ func hostRepositories() ([]Repository, error) {
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("%w: Repositories is nil and %s has no active server", ErrInvalid, mirrorList)
 	}
-	return []Repository{{Name: "core", Servers: servers}, {Name: "extra", Servers: servers}}, nil
+	const level = "Required DatabaseOptional" // as Arch's own pacman.conf: its databases are not signed
+	return []Repository{{"core", servers, level}, {"extra", servers, level}}, nil
 }
 
 func (b *builder) emit(e Event) {

@@ -12,7 +12,7 @@ import (
 // repositories (Arch hosts only), [DefaultPackages], DHCP, UTC and C.UTF-8.
 type Config struct {
 	// Repositories are searched in this order. Nil means core and extra with the
-	// servers of the host's /etc/pacman.d/mirrorlist.
+	// servers of the host's /etc/pacman.d/mirrorlist, and packages that are signed.
 	Repositories []Repository
 	// MachineRepositories are what the machine's own pacman.conf says, for
 	// mirrors that the machine reaches by another address than the host. Nil

@@ -97,8 +97,13 @@ func TestNewestPacmanAsHost(t *testing.T) {
 	}
 	for _, suite := range suites {
 		t.Run(string(suite), func(t *testing.T) {
-			c := bootstrapConfig(debianMirror(t, suite))
+			m := debianMirror(t, suite)
+			m.Inject("*.db.sig", archtest.Status(404)) // Arch signs no databases
+			c := bootstrapConfig(m)
 			c.Locale = ""
+			for i := range c.Repositories {
+				c.Repositories[i].SigLevel = "Required DatabaseOptional"
+			}
 			host := t.TempDir()
 			if err := archboot.Bootstrap(t.Context(), host, c); err != nil {
 				t.Fatal(err)
@@ -108,8 +113,8 @@ mount --rbind "$1" "$1"
 cd "$1"
 mount --rbind /dev dev; mount --rbind /sys sys; mount -t proc proc proc; mount -t tmpfs tmpfs tmp; chmod 1777 tmp
 cp "$2" tmp/archboot.test
-exec chroot . /usr/bin/env -i PATH=/usr/bin TMPDIR=/tmp /tmp/archboot.test -test.v -test.run "$3"`
-			tests := []string{"TestBootstrapSynthetic", "TestSandbox", "TestMirrorFaults", "TestFallbackMirror", "TestCacheTampered", "TestExpiredKey"}
+exec chroot . /usr/bin/env -i PATH=/usr/bin TMPDIR=/tmp ARCHBOOT_ON_ARCH=1 /tmp/archboot.test -test.v -test.run "$3"`
+			tests := []string{"TestBootstrapSynthetic", "TestSandbox", "TestMirrorFaults", "TestFallbackMirror", "TestCacheTampered", "TestExpiredKey", "TestAsArchHost"}
 			cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-ec", script, "sh", host, "", "^("+strings.Join(tests, "|")+")$")
 			self, err := os.Executable()
 			if err != nil {
@@ -126,5 +131,27 @@ exec chroot . /usr/bin/env -i PATH=/usr/bin TMPDIR=/tmp /tmp/archboot.test -test
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// TestAsArchHost gives no repositories and no keys: those of the host are used. Another
+// test makes a host of Arch's kind and runs this one there.
+func TestAsArchHost(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("ARCHBOOT_ON_ARCH") == "" {
+		t.Skip("this is no Arch host, or not ours")
+	}
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, archboot.Config{Packages: []string{"base", "openssh"}, Hostname: "gw"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"usr/bin/sshd", "etc/systemd/system/multi-user.target.wants/sshd.service", "etc/pacman.d/gnupg/trustdb.gpg"} {
+		if _, err := os.Lstat(filepath.Join(root, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	mirrors, err := os.ReadFile(filepath.Join(root, "etc/pacman.d/mirrorlist"))
+	if err != nil || !strings.Contains(string(mirrors), "Server = http://127.0.0.1") {
+		t.Errorf("the machine's mirrors: %q, %v", mirrors, err)
 	}
 }
