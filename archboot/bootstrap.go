@@ -138,8 +138,7 @@ func hostRepositories() ([]Repository, error) {
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("%w: Repositories is nil and %s has no active server", ErrInvalid, mirrorList)
 	}
-	const level = "Required DatabaseOptional" // as Arch's own pacman.conf: its databases are not signed
-	return []Repository{{"core", servers, level}, {"extra", servers, level}}, nil
+	return []Repository{{Name: "core", Servers: servers}, {Name: "extra", Servers: servers}}, nil
 }
 
 func (b *builder) emit(e Event) {

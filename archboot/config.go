@@ -84,7 +84,8 @@ type Repository struct {
 	// Servers are tried in order. $repo and $arch stand for the repository's
 	// name and the architecture.
 	Servers []string
-	// SigLevel is as in pacman.conf(5), "Required" by default. The keys in
+	// SigLevel is as in pacman.conf(5), "Required DatabaseOptional" by default, since
+	// Arch signs its packages and not its databases. The keys in
 	// Config.Keys are the only ones known, so that TrustedOnly, which is implied,
 	// accepts exactly those.
 	SigLevel string

@@ -138,3 +138,23 @@ func TestHostileNames(t *testing.T) {
 		})
 	}
 }
+
+// TestUnsignedDatabases: as on Arch's own mirrors, only packages are signed. They must
+// be, whatever the database says.
+func TestUnsignedDatabases(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	m := synthetic(t)
+	m.Inject("*.db.sig", archtest.Status(404))
+	c := configFor(m)
+	c.Repositories[0].SigLevel = "" // the default
+	if err := archboot.Bootstrap(t.Context(), t.TempDir(), c); err != nil {
+		t.Fatal(err)
+	}
+	m.Inject("base-*.sig", archtest.Status(404))
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, c); !errors.Is(err, archboot.ErrSignature) {
+		t.Errorf("without a package's signature: got %v, want %v", err, archboot.ErrSignature)
+	}
+	assertEmpty(t, root)
+}

@@ -102,7 +102,7 @@ func (p *pacman) conf(gpgDir string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[options]\nRootDir = %s\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
 	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/\nGPGDir = %s/\n", cache, root+p.hookDir, gpgDir)
-	fmt.Fprintf(&b, "Architecture = %s\nCheckSpace\nParallelDownloads = 5\nSigLevel = Required\nLocalFileSigLevel = Optional\n", p.config.Architecture)
+	fmt.Fprintf(&b, "Architecture = %s\nCheckSpace\nParallelDownloads = 5\nSigLevel = Required DatabaseOptional\nLocalFileSigLevel = Optional\n", p.config.Architecture)
 	for _, option := range p.sandbox.options {
 		b.WriteString(option + "\n")
 	}

@@ -48,7 +48,7 @@ func (o *options) sourceFlags(f *flag.FlagSet) {
 	f.StringVar(&o.date, "date", "", "take packages as they were on a `day`, such as 2018-05-01; the mirrors are archives then, without $repo and $arch")
 	f.Var(&o.repositories, "repo", "`repositories` of the mirror (default core,extra)")
 	f.Var(&o.keys, "key", "`files` with the OpenPGP keys to trust, armoured or binary")
-	f.StringVar(&o.sigLevel, "siglevel", "", "what must be signed, as in pacman.conf(5) (default Required)")
+	f.StringVar(&o.sigLevel, "siglevel", "", "what must be signed, as in pacman.conf(5) (default Required DatabaseOptional, as Arch does it)")
 	f.Var((*list)(&c.Packages), "packages", "`names` to install (default "+strings.Join(archboot.DefaultPackages(), ",")+")")
 	f.StringVar(&c.CacheDir, "cache", "", "`directory` that keeps packages for the next time")
 	f.StringVar((*string)(&c.Source.Method), "method", "", "pacman, tarball or clone (default: the first that is possible)")
