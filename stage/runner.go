@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -105,8 +106,8 @@ func (m *machine) restore(ctx context.Context) error {
 			continue
 		}
 		err := m.restoreOne(ctx, saved)
-		if err == nil || ctx.Err() != nil {
-			return err
+		if err == nil || ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {
+			return err // an older one would take as much room
 		}
 		if m.resume < 0 {
 			m.note("the base's snapshot %s cannot be restored: %v", saved.Name, err)

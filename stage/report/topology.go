@@ -22,15 +22,20 @@ type box struct {
 type line struct{ Path, Text string }
 
 const (
-	boxWidth, boxHeight = 150, 46
-	gapX, gapY          = 90, 18
-	margin              = 6
+	boxHeight  = 46
+	letter     = 9 // at most, of a name
+	gapX, gapY = 90, 18
+	margin     = 6
 )
 
 func layOut(p stage.Plan) topology {
 	needs := machineNeeds(p)
 	column := columns(p, needs)
 	t := topology{Width: 2 * margin, Height: 2 * margin}
+	boxWidth := 120
+	for _, s := range p.Setups {
+		boxWidth = max(boxWidth, letter*len(s.Machine)+2*12)
+	}
 	rows := map[int]int{}
 	at := map[string]box{}
 	for _, s := range p.Setups {

@@ -123,13 +123,14 @@ func TestVolume(t *testing.T, open func(t *testing.T) (v stage.Volume, tree func
 }
 
 // TestMachine checks that machines keep the promises of [stage.Machine], and of
-// [stage.Freezer] and [stage.Killer] if they are that. Each call of open returns a
+// [stage.Freezer], [stage.Killer] and [stage.Binder] if they are that. Each call of open returns a
 // machine that is off and has sh, cat, env, sleep and touch. What open leaves to be
 // done it does by t.Cleanup.
 func TestMachine(t *testing.T, open func(t *testing.T) stage.Machine) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
 	defer cancel()
 	t.Run("starts and stops", func(t *testing.T) { startsAndStops(ctx, t, open(t)) })
+	t.Run("binds", func(t *testing.T) { binds(ctx, t, open(t)) })
 	m := open(t)
 	if err := m.Start(ctx); err != nil {
 		t.Fatal(err)
@@ -159,6 +160,47 @@ func TestMachine(t *testing.T, open func(t *testing.T) stage.Machine) {
 		wg.Wait()
 	})
 	t.Run("freezes", func(t *testing.T) { freezes(ctx, t, m) })
+}
+
+func binds(ctx context.Context, t *testing.T, m stage.Machine) {
+	b, ok := m.(stage.Binder)
+	if !ok {
+		t.Skip("the machine is no Binder")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("of the host"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	boot := func(binds ...stage.Bind) {
+		t.Helper()
+		b.SetBinds(binds)
+		if err := m.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(command, want string) {
+		t.Helper()
+		got, err := output(ctx, m, stage.Command{Args: []string{"sh", "-c", command + " 2>/dev/null || echo no"}})
+		if err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", command, got, err, want)
+		}
+	}
+	boot(stage.Bind{From: dir, To: "/mnt/seen"}, stage.Bind{From: filepath.Join(dir, "file"), To: "/mnt/one", ReadOnly: true})
+	want("cat /mnt/seen/file", "of the host")
+	want("cat /mnt/one", "of the host")
+	want("(echo x >/mnt/one)", "no\n")
+	want("touch /mnt/seen/new", "")
+	if _, err := os.Stat(filepath.Join(dir, "new")); err != nil {
+		t.Errorf("what the machine made: %v", err)
+	}
+	if err := m.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	boot()
+	want("cat /mnt/seen/file", "no\n")
+	if err := m.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func output(ctx context.Context, m stage.Machine, c stage.Command) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -358,4 +359,36 @@ func TestConformance(t *testing.T) {
 		}
 		stagetest.TestMachine(t, func(*testing.T) stage.Machine { return l.machines["m"] })
 	})
+}
+
+// TestFullPool has a step that fills the storage to the last block.
+func TestFullPool(t *testing.T) {
+	s := newSite(t, 1<<30)
+	plan := walkPlan("/etc/hostname")
+	plan.Setups = plan.Setups[:1]
+	stages := plan.Setups[0].Stages[:2]
+	last := stage.Stage{Name: "last", Steps: []stage.Step{step.Script{Text: "wc -c </srv/page >/srv/size"}}}
+	plan.Setups[0].Stages = append(slices.Clone(stages), stage.Stage{Name: "greedy", Steps: []stage.Step{
+		step.Script{Text: "dd if=/dev/urandom of=/srv/big bs=1M"},
+	}}, last)
+	l := s.newLab("full", plan)
+	_, err := l.open().Run(context.Background(), stage.Steering{})
+	if err == nil || !strings.Contains(err.Error(), "No space left on device") || stage.ExitCode(err) != 1 {
+		t.Errorf("error %v", err)
+	}
+	l.plan.Setups[0].Stages = append(slices.Clone(stages), last)
+	if _, err := l.open().Run(context.Background(), stage.Steering{}); err != nil {
+		// There was no room even to go back. No stage may have been given up for that.
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("error %v", err)
+		}
+		if err := os.Remove(filepath.Join(s.store.Dir(), "full-gw/srv/big")); err != nil {
+			t.Fatal(err)
+		}
+		l.run(stage.Steering{}, "gw/last")
+	}
+	l.wantFile("gw", "srv/size", "6\n")
+	if got := l.output("gw", "systemctl", "is-active", "hello.socket"); got != "active" {
+		t.Errorf("the server is %s", got)
+	}
 }
