@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prologin/rig/internal/intree"
@@ -17,8 +18,12 @@ import (
 // [stage.Machine], which is booted and stopped again and again.
 type machine struct {
 	*Machine
-	lab *Lab
+	lab   *Lab
+	binds []stage.Bind
 }
+
+// SetBinds says what of the host the machine sees from its next start on.
+func (m *machine) SetBinds(binds []stage.Bind) { m.binds = binds }
 
 func (l *Lab) machine(m *Machine) *machine { return &machine{Machine: m, lab: l} }
 
@@ -72,7 +77,12 @@ func (m *machine) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	started, err := m.lab.host.Start(ctx, m.lab.config(m.Machine, root, m.lab.zoned))
+	config := m.lab.config(m.Machine, root, m.lab.zoned)
+	config.Binds = slices.Clone(config.Binds)
+	for _, b := range m.binds {
+		config.Binds = append(config.Binds, nspawn.Bind{Source: b.From, Target: b.To, ReadOnly: b.ReadOnly})
+	}
+	started, err := m.lab.host.Start(ctx, config)
 	if err != nil {
 		return err
 	}

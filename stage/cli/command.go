@@ -41,7 +41,7 @@ func (c *Command) Options(o stage.Options) stage.Options {
 	o.OnFailure = policies[c.OnFailure]
 	if shell := o.Shell; shell != nil {
 		o.Shell = func(ctx context.Context, machine string) error {
-			c.closeView()
+			defer c.pauseView()()
 			return shell(ctx, machine)
 		}
 	}

@@ -68,6 +68,15 @@ func (c *Command) closeView() {
 	}
 }
 
+// pauseView leaves the terminal to somebody else until the function that it returns is
+// called. Other machines go on meanwhile.
+func (c *Command) pauseView() (resume func()) {
+	if c.output.view == nil {
+		return func() {}
+	}
+	return c.output.view.Pause()
+}
+
 // closeOutput writes the reports.
 func (c *Command) closeOutput() error {
 	c.closeView()
