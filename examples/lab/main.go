@@ -16,7 +16,6 @@ func program() *prolo.Program {
 	var forks int
 	p := &prolo.Program{Name: "lab", Text: text}
 	p.Flags = func(fs *flag.FlagSet) {
-		fs.IntVar(&p.Contestants, "contestants", 0, "add this `number` of light machines, which get an address and a name and report in")
 		fs.IntVar(&forks, "fork", 0, "in the end check this `number` of copies of the lab side by side, each on a network of its own, and remove them")
 	}
 	p.After = func(ctx context.Context, lab *prolo.Lab) error { return lab.CheckForks(ctx, forks) }

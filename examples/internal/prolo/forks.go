@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,42 +13,38 @@ import (
 
 // CheckForks makes a number of copies of the lab as it is after its last stages, boots
 // and checks them side by side, and removes them.
-func (l *Lab) CheckForks(ctx context.Context, number int) error {
-	var g errgroup.Group
+func (l *Lab) CheckForks(ctx context.Context, number int) (err error) {
+	var checks errgroup.Group
 	errs := make([]error, number)
+	defer func() { err = errors.Join(append(errs, err)...) }()
 	for i := range number {
-		g.Go(func() error {
-			errs[i] = l.checkFork(ctx, i+1)
+		fork, err := l.Fork(ctx, i+1)
+		if err != nil {
+			return errors.Join(fmt.Errorf("fork %d: %w", i+1, err), checks.Wait())
+		}
+		targets := fork.Targets(l.targets)
+		stages, err := l.Stages.Fork(ctx, l.Command.Steering(), stage.Options{
+			StateDir: fork.StageDir(), Targets: targets, Parallel: 2 * len(targets),
+			HostDial: fork.Dial, Secret: secret(l.State), OnFailure: stage.PolicyStop,
+		})
+		checks.Go(func() error {
+			if err == nil {
+				err = l.checkFork(ctx, i+1, stages)
+			}
+			if err = errors.Join(err, fork.Close(ctx)); err != nil {
+				errs[i] = fmt.Errorf("fork %d: %w", i+1, err)
+			}
 			return nil
 		})
 	}
-	g.Wait()
-	return errors.Join(errs...)
+	return checks.Wait()
 }
 
-func (l *Lab) checkFork(ctx context.Context, number int) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("fork %d: %w", number, err)
-		}
-	}()
-	fork, err := l.Fork(ctx, number)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, fork.Close(ctx)) }()
-	targets := fork.Targets(l.targets)
-	stages, err := l.Stages.Fork(ctx, l.Command.Steering(), stage.Options{
-		StateDir: fork.StageDir(), Targets: targets, Parallel: 2 * len(targets),
-		HostDial: fork.Dial, Secret: secret(l.State), OnFailure: stage.PolicyStop,
-	})
-	if err != nil {
-		return err
-	}
-	result, err := stages.Run(ctx, stage.Steering{})
+func (l *Lab) checkFork(ctx context.Context, number int, fork *stage.Lab) error {
+	result, err := fork.Run(ctx, stage.Steering{})
 	if err == nil {
-		l.Command.Say("fork %d: %d machines up, %d stages as they were, %d run again, in %v",
-			number, len(targets), len(result.Cached), len(result.Ran), result.Elapsed.Round(1e7))
+		l.Command.Say("fork %d: %d stages as they were, %d run again, in %v",
+			number, len(result.Cached), len(result.Ran), result.Elapsed.Round(10*time.Millisecond))
 	}
 	return err
 }

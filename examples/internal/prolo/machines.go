@@ -22,7 +22,7 @@ type machine struct {
 	keep string
 }
 
-// machines are those of the finals, each after those that it needs.
+// machines are those of the finals, each after those that it needs, and light ones.
 func machines(p Payload) []machine {
 	list := []machine{
 		{
@@ -53,6 +53,7 @@ func machines(p Payload) []machine {
 			needs:  []string{MachineGW, MachineRHFS},
 		},
 	}
+	list = append(list, contestants(p.Contestants)...)
 	for i := range list {
 		list[i].Config.Hostname = hostname(list[i].Name)
 		list[i].Config.SuppressSync = true

@@ -30,6 +30,8 @@ type Payload struct {
 	// those of its screen are kept.
 	VM       bool
 	Pictures string
+	// Contestants is how many light machines there are beside those of the finals.
+	Contestants int
 }
 
 // checkout is where the payload is in a machine.

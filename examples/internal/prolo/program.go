@@ -24,9 +24,6 @@ type Program struct {
 	// Machine is the one that it sets up; empty is all of them.
 	Machine string
 
-	// Contestants is how many light machines there are beside.
-	Contestants int
-
 	// Flags registers flags of its own, and After is called when all that was asked
 	// for is done and the machines are still up. Both may be nil.
 	Flags func(*flag.FlagSet)
@@ -77,12 +74,18 @@ func (p *Program) register(fs *flag.FlagSet) {
 		fs.BoolVar(&p.payload.VM, "vm", false, "boot a virtual machine over the network, too; pictures of its screen are kept in the state directory's vm")
 	}
 	p.options.Register(fs)
+	if p.Machine == "" {
+		fs.IntVar(&p.payload.Contestants, "contestants", 0, "add this `number` of light machines, which get an address and a name and report in")
+	}
 	if p.Flags != nil {
 		p.Flags(fs)
 	}
 }
 
 func (p *Program) check() error {
+	if n := p.payload.Contestants; n < 0 || n > MaxContestants {
+		return fmt.Errorf("-contestants %d: there is room for %d", n, MaxContestants)
+	}
 	err := errors.Join(cli.OneOf("generation", p.payload.Generation, "2018", "2019"), p.payload.Validate(), p.options.Complete())
 	if p.ownSADM = p.payload.Dir == ""; p.ownSADM {
 		p.payload.Dir = standIn(p.options.State)
@@ -157,9 +160,17 @@ func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 	return p.do(ctx, &Lab{l, stages, c, targets})
 }
 
-func (p *Program) do(ctx context.Context, l *Lab) error {
+func (p *Program) do(ctx context.Context, l *Lab) (err error) {
 	if err := p.checkNeeds(ctx, l); err != nil {
 		return err
+	}
+	if !l.Command.Keep {
+		// In good order, so that the next run need not restore what is as it should be.
+		defer func() {
+			if ctx.Err() == nil && (err == nil || !l.Command.KeepFailed()) {
+				err = errors.Join(err, l.Stages.PowerOff(ctx))
+			}
+		}()
 	}
 	if err := l.Command.Do(ctx, l.Stages); err != nil {
 		return err
@@ -175,7 +186,7 @@ func (p *Program) do(ctx context.Context, l *Lab) error {
 		}
 	}
 	if !l.Command.Keep {
-		return l.Stages.PowerOff(ctx)
+		return nil
 	}
 	for _, m := range p.machines() {
 		if m.Name == p.Machine && m.keep != "" {
