@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/prologin/rig/archboot"
+	"github.com/prologin/rig/internal/syspkg"
 	"github.com/prologin/rig/netsetup"
 	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/stage"
@@ -27,6 +28,9 @@ type Config struct {
 
 	// AddOns are the packages that the embedded mirror is to have beyond its own.
 	AddOns []string
+
+	// Needs are system packages that the program needs beyond those of every lab.
+	Needs []syspkg.Need
 
 	// Records are names of files and directories that the program keeps in the lab's
 	// state directory, for [Clean] to remove.

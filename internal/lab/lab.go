@@ -96,7 +96,7 @@ func newLab(c Config, o Options) (*Lab, error) {
 
 // needs lists the system packages of what the options choose.
 func (l *Lab) needs() []syspkg.Need {
-	needs := syspkg.Lab()
+	needs := append(syspkg.Lab(), l.Needs...)
 	if l.Options.Base == "" {
 		needs = append(needs, syspkg.Bootstrap()...)
 	}

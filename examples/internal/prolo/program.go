@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/internal/lab"
+	"github.com/prologin/rig/internal/syspkg"
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/cli"
 )
@@ -129,6 +130,9 @@ func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 	p.options.Keep = c.Keep || c.KeepFailed()
 	listen(c, &p.options)
 	config := config(machines(p.payload))
+	if p.payload.VM {
+		config.Needs = syspkg.VM()
+	}
 	if p.clean {
 		return lab.Clean(ctx, config, p.options)
 	}
