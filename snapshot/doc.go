@@ -40,9 +40,10 @@
 //
 // # What else can be done with snapshots
 //
-// [Volume.Diff] lists what changed between two. [Volume.Export] writes one as a stream
-// that [Store.Import] makes a volume of, on another host and with another driver.
-// [Volume.GC] deletes those that nobody needs any more. Package snapshottest checks
+// [Store.Checkpoint] takes one of each of several volumes. [Volume.Diff] lists what
+// changed between two. [Volume.Export] writes one as a stream that [Store.Import] makes a
+// volume of, on another host and with another driver; [Volume.ExportSince] writes only
+// what differs from an older one, for [Volume.Import]. [Volume.GC] deletes those that nobody needs any more. Package snapshottest checks
 // that a driver keeps all these promises.
 //
 // All this needs root, and Linux 5.8 or newer.

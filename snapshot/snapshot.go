@@ -79,10 +79,10 @@ func (v *Volume) snapshot(ctx context.Context, name string, md Metadata) (Snapsh
 		if err := writeRecord(ctx, op.work("item", snapshotFile), rec); err != nil {
 			return err
 		}
-		if err := v.store.driver.Freeze(ctx, op.work("item", "tree"), v.Path()); err != nil {
+		if err := op.draftBase(ctx, name, rec.Sequence); err != nil {
 			return err
 		}
-		if err := op.draftBase(ctx, name, rec.Sequence); err != nil {
+		if err := v.store.driver.Freeze(ctx, op.work("item", "tree"), v.Path()); err != nil {
 			return err
 		}
 		return rename(ctx, op.work("item"), v.item(name), unix.RENAME_NOREPLACE)
