@@ -47,6 +47,7 @@ func (h *Host) Check(config Config) error {
 			f.exists(index("Credentials", i)+".Path", credential.Path)
 		}
 	}
+	checkEphemeral(&f, &config)
 	h.checkLimits(&f, config.Limits)
 	h.checkNetwork(&f, &config.Network)
 	return errors.Join(f...)
@@ -69,6 +70,23 @@ func (h *Host) checkLimits(f *faults, limits Limits) {
 		if bound.asked && !bySystemd && !containsWord(string(unified), bound.controller) {
 			f.unsupported(bound.field, "the host's %s controller is bound to cgroup version 1; boot it with systemd.unified_cgroup_hierarchy=1", bound.controller)
 		}
+	}
+}
+
+// checkEphemeral refuses what nspawn would do for ever: of a root that is a mount
+// point it makes the copy inside, and goes on to copy that.
+func checkEphemeral(f *faults, config *Config) {
+	if !config.Ephemeral {
+		return
+	}
+	var info unix.Statx_t
+	var fs unix.Statfs_t
+	err := errors.Join(unix.Statx(unix.AT_FDCWD, config.Root, 0, unix.STATX_BASIC_STATS, &info), unix.Statfs(config.Root, &fs))
+	if err != nil {
+		return // missing: checkRoot says so
+	}
+	if info.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 && fs.Type != unix.BTRFS_SUPER_MAGIC {
+		f.add("Ephemeral", "%s is a mount point, which nspawn would copy into itself; use Volatile, or a directory below", config.Root)
 	}
 }
 

@@ -1,6 +1,7 @@
 package nspawn_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -118,6 +119,31 @@ func TestNetworks(t *testing.T) {
 		m.Stop(ctx)
 		if got := ns.sh("ip -o link"); strings.Contains(got, "ve-pairs") || strings.Contains(got, "lan.host") {
 			t.Errorf("left: %s", got)
+		}
+	})
+	t.Run("ports", func(t *testing.T) {
+		m := boot(t, host, nspawn.Config{Name: "ported", Network: nspawn.Network{Bridge: "br0", Ports: []nspawn.Port{{Host: 8080, Machine: 80}}}})
+		serve := m.Command(ctx, "perl", "-MSocket", "-e", `socket S, PF_INET, SOCK_STREAM, 0; bind S, sockaddr_in(80, INADDR_ANY); listen S, 5;
+			while (accept C, S) { while (<C>) { last if /^\r?$/ } print C "HTTP/1.0 200 OK\r\n\r\nforwarded"; close C }`)
+		if err := serve.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.WaitPort(ctx, "tcp", 80); err != nil {
+			t.Fatal(err)
+		}
+		ns.sh("ip link set vb-ported up")
+		shell(t, m, "ip addr add 10.9.0.4/24 dev host0; ip link set host0 up; ip route add default via 10.9.0.1")
+		forwarded := func(context.Context) (bool, error) { return strings.Contains(ns.sh("nft list ruleset"), "8080"), nil }
+		if err := m.WaitFor(ctx, "nspawn to forward the port", forwarded); err != nil {
+			t.Fatal(err)
+		}
+		if got := ns.sh("curl -s --max-time 10 http://10.9.0.1:8080/"); got != "forwarded" {
+			t.Errorf("by the host's port: %q", got)
+		}
+		m.Stop(ctx)
+		_ = serve.Wait()
+		if rules := ns.sh("nft list ruleset"); strings.Contains(rules, "8080") {
+			t.Errorf("left: %s", rules)
 		}
 	})
 	t.Run("existing namespace", func(t *testing.T) {

@@ -50,7 +50,7 @@ func (m *Machine) waitNextBoot(ctx context.Context, b *boot) error {
 
 // notReady is the error for a start-up that took too long.
 func (m *Machine) notReady(cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), reportPatience)
 	defer cancel()
 	report := m.startup(ctx)
 	return &Error{

@@ -1,6 +1,7 @@
 package nspawn
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -30,6 +31,9 @@ type UnitTime struct {
 const (
 	slowestUnits = 5
 	journalLines = 10
+
+	// reportPatience bounds how long an error is held up to find out more about it.
+	reportPatience = 5 * time.Second
 )
 
 // startup asks the machine's service manager and its journal.
@@ -112,10 +116,21 @@ func (b *bus) slowest(ctx context.Context, units []listedUnit) ([]UnitTime, erro
 		return nil, err
 	}
 	now := uint64(clock.Nano() / 1000)
+	// All are asked for before the first answer is waited for.
+	calls := make(map[string]*dbus.Call, len(units))
+	for _, u := range units {
+		if u.Active == "active" || u.Active == "activating" {
+			calls[u.Name] = b.conn.Object(systemdName, u.Path).GoWithContext(ctx, propsIface+".GetAll", 0, nil, unitIface)
+		}
+	}
 	var times []UnitTime
 	for _, u := range units {
-		all, err := b.properties(ctx, u.Path, unitIface)
-		if err != nil {
+		call := calls[u.Name]
+		if call == nil {
+			continue
+		}
+		var all map[string]dbus.Variant
+		if err := (<-call.Done).Store(&all); err != nil {
 			return nil, err
 		}
 		begin, end := property[uint64](all, "InactiveExitTimestampMonotonic"), property[uint64](all, "ActiveEnterTimestampMonotonic")
@@ -126,6 +141,6 @@ func (b *bus) slowest(ctx context.Context, units []listedUnit) ([]UnitTime, erro
 			times = append(times, UnitTime{u.Name, time.Duration(end-begin) * time.Microsecond})
 		}
 	}
-	slices.SortFunc(times, func(a, b UnitTime) int { return int(b.Took - a.Took) })
+	slices.SortFunc(times, func(a, b UnitTime) int { return cmp.Compare(b.Took, a.Took) })
 	return times[:min(len(times), slowestUnits)], nil
 }

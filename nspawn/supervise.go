@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // exitReboot is nspawn's exit status when the machine asked to be rebooted and
@@ -147,72 +143,5 @@ func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
 	}
 	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
 	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), rec.removeWorkDirs(), os.RemoveAll(dir))
-	return errors.Join(errs...)
-}
-
-// removeRootLock removes the lock file that an nspawn leaves beside the root
-// when it is killed, unless another holds it.
-func (r *record) removeRootLock() error {
-	path := filepath.Join(filepath.Dir(r.Config.Root), ".#"+filepath.Base(r.Config.Root)+".lck")
-	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return nil
-	}
-	// nspawn uses descriptor locks, which flock does not see.
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock) != nil {
-		return nil
-	}
-	return os.Remove(path)
-}
-
-// removeSnapshots removes the throw-away copy of the root that an nspawn leaves
-// when it is killed.
-func (r *record) removeSnapshots() error {
-	if !r.Config.Ephemeral {
-		return nil
-	}
-	pattern := ".#machine." + filepath.Base(r.Config.Root)
-	return removeMatching(filepath.Dir(r.Config.Root), pattern)
-}
-
-// removeWorkDirs removes what an nspawn that is killed leaves beside the topmost
-// layer of an overlay.
-func (r *record) removeWorkDirs() error {
-	var errs []error
-	for _, overlay := range r.Config.Overlays {
-		upper := overlay.Layers[len(overlay.Layers)-1]
-		if overlay.ReadOnly || upper == "" {
-			continue
-		}
-		err := removeMatching(filepath.Dir(upper), ".#"+filepath.Base(upper))
-		if !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// removeMatching removes the entries of a directory that start with a prefix
-// and go on with 16 hexadecimal digits, as systemd names temporary files.
-func removeMatching(dir, prefix string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, entry := range entries {
-		name := entry.Name()
-		if len(name) == len(prefix)+16 && name[:len(prefix)] == prefix {
-			errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
-		}
-	}
 	return errors.Join(errs...)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -159,7 +158,7 @@ func (u *Unit) Wait(ctx context.Context, until func(UnitState) (bool, error)) er
 func (u *Unit) explain(err error) error {
 	var known *Error
 	if errors.As(err, &known) && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNotRunning) {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), reportPatience)
 		defer cancel()
 		known.Journal = u.machine.journalTail(ctx, JournalOptions{Unit: u.name, Lines: journalLines, ThisBoot: true})
 	}

@@ -31,6 +31,8 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"CommandAsPayload", testCommandAsPayload},
 		{"CommandObeys", testCommandObeys},
 		{"BrokenInit", testBrokenInit},
+		{"Forgetful", testForgetful},
+		{"SharedRoot", testSharedRoot},
 		{"Freeze", testFreeze},
 		{"Files", testFiles},
 		{"Reboot", testReboot},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,11 +18,8 @@ func testUserNamespace(t *testing.T, s *suite) {
 		"identity": {Mode: nspawn.UsersIdentity},
 		"range":    {Mode: nspawn.UsersRange, Base: 655360},
 	} {
-		mapped := users.Mode == nspawn.UsersRange  // nspawn maps binds onto no other
-		root := filepath.Join(t.TempDir(), "root") // an overlay cannot be mapped
-		if out, err := exec.Command("cp", "-a", "--reflink=auto", s.root(t), root).CombinedOutput(); err != nil {
-			t.Fatalf("cp: %v: %s", err, out)
-		}
+		mapped := users.Mode == nspawn.UsersRange // nspawn maps binds onto no other
+		root := copyOf(t, s.root(t))              // an overlay cannot be mapped
 		shared := t.TempDir()
 		writeFile(t, shared, "file", "of root")
 		m, err := s.host.Start(testContext(t), nspawn.Config{
