@@ -20,9 +20,10 @@ import (
 //
 // The process is started from this program by joining the machine's namespaces,
 // which takes a millisecond and needs neither a bus nor a service manager there.
-// It has the machine's files, processes, network and capability bounding set, a
-// control group of its own within the machine's, a clean environment and umask
-// 022. It does not have the machine's system call filter, which cannot be joined;
+// It has the machine's files, processes, network and capability bounding set, the
+// resource limits of its services, a control group of its own within the machine's,
+// a clean environment and umask 022. With Config.SuppressSync, it does not sync
+// either. It does not have the machine's system call filter, which cannot be joined;
 // it is in no login session, and its parent is outside (getppid gives 0).
 type Cmd struct {
 	// Path is the program: a path in the machine, or a name looked up there

@@ -33,6 +33,7 @@ func TestMachinectl(t *testing.T) {
 		{"systemctl status rig-known.service", "Machine known"},
 		{"journalctl -M known -q -o cat -u systemd-journald.service", "Journal"},
 		{"systemd-run -q -M known --pipe --wait echo piped", "piped"},
+		{"timeout 20 script -qec 'machinectl login known' /dev/null </dev/zero | grep -am1 login:", "known login:"},
 	} {
 		out, err := exec.Command("sh", "-c", c.command).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), c.want) {

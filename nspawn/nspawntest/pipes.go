@@ -1,6 +1,7 @@
 package nspawntest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/nspawn"
 )
@@ -59,6 +62,27 @@ func testCommandPipes(t *testing.T, s *suite) {
 		cmd.Stdout, cmd.WaitDelay = &out, 50*time.Millisecond
 		if err := cmd.Run(); out.String() != "started\n" || err == nil {
 			t.Errorf("%q, %v", out.String(), err)
+		}
+	})
+	t.Run("own way to cancel", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(ctx)
+		cmd := m.Command(ctx, "sh", "-c", "trap 'echo asked; exit 7' TERM; echo up; sleep 1000 & wait")
+		cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+		cmd.WaitDelay = 10 * time.Second // the sleep keeps the pipe
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := bufio.NewScanner(out)
+		said.Scan()
+		cancel()
+		said.Scan()
+		var exit *nspawn.ExitError
+		if err := cmd.Wait(); said.Text() != "asked" || !errors.As(err, &exit) || exit.ExitCode() != 7 {
+			t.Errorf("%q, %v", said.Text(), err)
 		}
 	})
 	t.Run("file and extra file", func(t *testing.T) {
