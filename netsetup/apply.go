@@ -105,6 +105,7 @@ func (h *Host) share(bridge string) error {
 	if err != nil {
 		return err
 	}
+	h.kernel.bridges = nil
 	h.kernel.shared = make(map[string]bool, len(others))
 	for name := range others {
 		h.kernel.shared[name] = true

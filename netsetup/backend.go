@@ -50,6 +50,20 @@ func (e *BackendError) Unwrap() error { return ErrNotSupported }
 // backend finds out which backend the iptables of a family is: as a rule by the
 // program that its link leads to, and else by asking.
 func (k *kernel) backend(f Family) (backend, error) {
+	if b, ok := k.backends[f]; ok {
+		return b, nil
+	}
+	b, err := askBackend(f)
+	if err == nil {
+		if k.backends == nil {
+			k.backends = make(map[Family]backend)
+		}
+		k.backends[f] = b
+	}
+	return b, err
+}
+
+func askBackend(f Family) (backend, error) {
 	path, err := exec.LookPath(f.command())
 	if err != nil {
 		return "", &MissingError{Program: f.command(), Debian: "iptables", Arch: "iptables"}
@@ -140,7 +154,7 @@ func (v *view) besides(f Family) (*view, string, error) {
 	}
 	other := *v
 	other.tables, other.chains = make(map[tableID][]string), make(map[chainID]chainRules)
-	other.k = &kernel{nl: v.k.nl, tables: map[Family]*iptables.IPTables{f: t}}
+	other.k = &kernel{nl: v.k.nl, fixed: true, tables: map[Family]*iptables.IPTables{f: t}}
 	return &other, program, nil
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/coreos/go-iptables/iptables"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
 
 // kernel is a network namespace as its thread reaches it: netlink, iptables
@@ -23,18 +25,58 @@ type kernel struct {
 	// whoever goes last destroys them.
 	shared map[string]bool
 
-	patience int // seconds that an iptables waits for another
+	route *nl.NetlinkSocket // for requests that netlink has no function for
+
+	// bridges holds the numbers of bridges that were asked for since the last
+	// change of a network began: a thousand pairs need not ask again.
+	bridges map[string]int
+
+	backends map[Family]backend // found out once, as tables are
+
+	fixed    bool // tables are not those of the host's iptables
+	patience int  // seconds that an iptables waits for another
 }
 
 func newKernel() (*kernel, error) {
-	nl, err := netlink.NewHandle()
+	handle, err := netlink.NewHandle()
 	if err != nil {
 		return nil, err
 	}
-	return &kernel{nl: nl, tables: make(map[Family]*iptables.IPTables), patience: lockSeconds}, nil
+	route, err := nl.Subscribe(unix.NETLINK_ROUTE)
+	if err != nil {
+		handle.Close()
+		return nil, err
+	}
+	return &kernel{nl: handle, route: route, tables: make(map[Family]*iptables.IPTables), patience: lockSeconds}, nil
 }
 
-func (k *kernel) close() { k.nl.Close() }
+func (k *kernel) close() {
+	k.nl.Close()
+	k.route.Close()
+}
+
+// request begins a request by the socket that is open already.
+func (k *kernel) request(kind, flags int) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(kind, flags)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: k.route}}
+	return req
+}
+
+// bridgeIndex is the number of a bridge that has to be there.
+func (k *kernel) bridgeIndex(name string) (int, error) {
+	if index, ok := k.bridges[name]; ok {
+		return index, nil
+	}
+	br, err := k.existing(name)
+	if err != nil {
+		return 0, err
+	}
+	if k.bridges == nil {
+		k.bridges = make(map[string]int)
+	}
+	k.bridges[name] = br.Attrs().Index
+	return br.Attrs().Index, nil
+}
 
 // link finds a link by name; it is nil if there is none.
 func (k *kernel) link(name string) (netlink.Link, error) {

@@ -76,7 +76,7 @@ func (v *view) ours(bridge string) []netlink.Link {
 func (k *kernel) mark(l netlink.Link, bridge, machine, full string) error {
 	alias := aliasOf(bridge) + ": " + machine
 	if l.Attrs().Alias != alias {
-		if err := k.nl.LinkSetAlias(l, alias); err != nil {
+		if err := k.setAlias(l.Attrs().Name, alias); err != nil {
 			return fmt.Errorf("setting its alias: %w", err)
 		}
 	}
@@ -87,6 +87,16 @@ func (k *kernel) mark(l netlink.Link, bridge, machine, full string) error {
 		return fmt.Errorf("setting its second name: %w", err)
 	}
 	return nil
+}
+
+// setAlias names the link rather than have its number asked for first.
+func (k *kernel) setAlias(name, alias string) error {
+	req := k.request(unix.RTM_SETLINK, unix.NLM_F_ACK)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
+	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	return err
 }
 
 // plug puts a link on a bridge and switches it on.

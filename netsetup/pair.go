@@ -89,11 +89,11 @@ func (w Veth) present(v *view) (bool, error) {
 
 func (w Veth) create(k *kernel) error {
 	port := w.pair().Port()
-	br, err := k.existing(w.Bridge)
+	bridge, err := k.bridgeIndex(w.Bridge)
 	if err != nil {
 		return err
 	}
-	err = w.add(br.Attrs().Index)
+	err = w.add(k, bridge)
 	if errors.Is(err, unix.EEXIST) {
 		return w.adjust(k)
 	}
@@ -107,8 +107,8 @@ func (w Veth) create(k *kernel) error {
 
 // add makes the pair, puts its end on the bridge and switches it on, all in one
 // message: of a thousand pairs, four messages each is most of the time.
-func (w Veth) add(bridge int) error {
-	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
+func (w Veth) add(k *kernel, bridge int) error {
+	req := k.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
 	up := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	up.Flags, up.Change = unix.IFF_UP, unix.IFF_UP
 	req.AddData(up)

@@ -184,6 +184,10 @@ func (v *view) chain(id chainID) (chainRules, error) {
 	if err != nil {
 		return chainRules{}, err
 	}
+	if have, ok := v.emptyChain(id); ok {
+		v.chains[id] = have
+		return have, nil
+	}
 	table := tableID{id.family, id.table}
 	names, ok := v.tables[table]
 	if !ok {

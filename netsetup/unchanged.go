@@ -1,5 +1,7 @@
 package netsetup
 
+import "github.com/google/nftables"
+
 // Reading rules takes a process for each chain, and is most of an Apply that has
 // nothing to do. The kernel counts the transactions of nftables; as long as the
 // count is that of the last Apply, the rules are what the journal says.
@@ -78,4 +80,37 @@ func (p plan) settledAt() uint32 {
 		return now
 	}
 	return 0
+}
+
+// emptyChain answers for a chain that iptables-nft has not made, or that has no
+// rules, which the kernel tells without a process. ok is false for all others.
+func (v *view) emptyChain(id chainID) (have chainRules, ok bool) {
+	if b, err := v.k.backend(id.family); err != nil || b != nftBackend || v.k.fixed {
+		return have, false
+	}
+	n, err := v.native()
+	if err != nil {
+		return have, false
+	}
+	family := nftables.TableFamilyIPv4
+	if id.family == IPv6 {
+		family = nftables.TableFamilyIPv6
+	}
+	c := n.find(nativeID{family, id.table, id.name})
+	if c == nil {
+		return have, true
+	}
+	rules, err := n.of(c)
+	if err != nil || len(rules) > 0 {
+		return have, false
+	}
+	have.exists = true
+	switch {
+	case c.Policy == nil:
+	case *c.Policy == nftables.ChainPolicyDrop:
+		have.policy = "DROP"
+	default:
+		have.policy = "ACCEPT"
+	}
+	return have, true
 }
