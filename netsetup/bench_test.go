@@ -22,7 +22,7 @@ type benchHost struct {
 	thread *thread
 }
 
-func newBenchHost(b *testing.B) *benchHost {
+func newBenchHost(b *testing.B, opts Options) *benchHost {
 	b.Helper()
 	if os.Getuid() != 0 {
 		b.Skip("needs root to make network namespaces")
@@ -45,7 +45,8 @@ func newBenchHost(b *testing.B) *benchHost {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := Open(Options{Netns: path, StateDir: b.TempDir()})
+	opts.Netns, opts.StateDir = path, b.TempDir()
+	h, err := Open(opts)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -115,10 +116,16 @@ func ratio(name string, ours, theirs []time.Duration) {
 
 // BenchmarkNetwork measures a bridge with 100 pairs, addresses and NAT against
 // the commands that Plan prints, one process each and in batches.
+// Those are iptables' in both cases, also where ours go by nftables.
 func BenchmarkNetwork(b *testing.B) {
-	h := newBenchHost(b)
+	b.Run("nftables", func(b *testing.B) { benchmarkNetwork(b, "", Options{Nftables: true}) })
+	b.Run("iptables", func(b *testing.B) { benchmarkNetwork(b, "-iptables", Options{}) })
+}
+
+func benchmarkNetwork(b *testing.B, suffix string, opts Options) {
+	h := newBenchHost(b, opts)
 	ctx, n := context.Background(), benchNetwork(100)
-	plan, err := h.Plan(ctx, n)
+	plan, err := n.Manual()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -135,10 +142,10 @@ func BenchmarkNetwork(b *testing.B) {
 			h.run(b, unmake, "sh", "-e")
 		}
 	}
-	ratio("net-100", ours, commands)
-	ratio("net-batch", ours, batches)
-	ratio("net-again", again, ours)
-	ratio("net-remove", removed, removedByHand)
+	ratio("net-100"+suffix, ours, commands)
+	ratio("net-batch"+suffix, ours, batches)
+	ratio("net-again"+suffix, again, ours)
+	ratio("net-remove"+suffix, removed, removedByHand)
 }
 
 // byHand undoes a plan as a person would, one thing after the other.
@@ -188,7 +195,7 @@ func inBatches(plan Changes) string {
 // BenchmarkPairs prints what one more machine costs as their number grows: the
 // slope is the cost of each beyond the first hundred by that of each up to there.
 func BenchmarkPairs(b *testing.B) {
-	h := newBenchHost(b)
+	h := newBenchHost(b, Options{})
 	ctx := context.Background()
 	counts := []int{10, 100, 1000}
 	for b.Loop() {

@@ -27,6 +27,13 @@ type Options struct {
 	// /run/rig/netsetup.
 	StateDir string
 
+	// Nftables has rules be in tables of nftables' own, one for each network and
+	// family, made in one transaction and without iptables, instead of in chains
+	// of iptables. Where another program drops what is forwarded, such as Docker
+	// or ufw, that is not enough, and ErrNotSupported. It is to be the same for
+	// all programs that share a network.
+	Nftables bool
+
 	// Logger hears of every change as it is made; nil is silent.
 	Logger *slog.Logger
 }
@@ -62,14 +69,15 @@ func Open(opts Options) (*Host, error) {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
-	if err := h.do(context.Background(), "open", "", func() error { return h.prepare(opts.StateDir) }); err != nil {
+	if err := h.do(context.Background(), "open", "", func() error { return h.prepare(opts) }); err != nil {
 		t.stop()
 		return nil, err
 	}
 	return h, nil
 }
 
-func (h *Host) prepare(stateDir string) (err error) {
+func (h *Host) prepare(opts Options) (err error) {
+	stateDir := opts.StateDir
 	if stateDir == "" {
 		stateDir = defaultStateDir
 	}
@@ -78,7 +86,9 @@ func (h *Host) prepare(stateDir string) (err error) {
 		return err
 	}
 	h.dir = filepath.Join(stateDir, fmt.Sprintf("netns-%d", cookie))
-	h.kernel, err = newKernel()
+	if h.kernel, err = newKernel(); err == nil {
+		h.kernel.nftables = opts.Nftables
+	}
 	return err
 }
 

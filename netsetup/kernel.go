@@ -33,6 +33,7 @@ type kernel struct {
 
 	backends map[Family]backend // found out once, as tables are
 
+	nftables bool // Options.Nftables
 	fixed    bool // tables are not those of the host's iptables
 	patience int  // seconds that an iptables waits for another
 }

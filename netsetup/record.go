@@ -36,6 +36,8 @@ func kindOf(o Object) string {
 		return "bridged uplink"
 	case FirewallZone:
 		return "firewalld"
+	case Table:
+		return "table"
 	case Guard:
 		return "guard"
 	case Unmanaged:
@@ -78,6 +80,8 @@ func (p *packed) unpack() (Object, error) {
 		return unpackAs[BridgedUplink](p.Value)
 	case "firewalld":
 		return unpackAs[FirewallZone](p.Value)
+	case "table":
+		return unpackAs[Table](p.Value)
 	case "guard":
 		return unpackAs[Guard](p.Value)
 	case "unmanaged":

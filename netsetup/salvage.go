@@ -29,12 +29,7 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range n.chains {
-		if c.Table.Name == tableName(bridge) && c.Table.Family == nftables.TableFamilyBridge {
-			changes = append(changes, Change{Delete, Guard{Bridge: bridge}})
-			break
-		}
-	}
+	changes = append(changes, n.salvageTables(bridge)...)
 	for _, f := range []Family{IPv4, IPv6} {
 		rules, err := v.salvageRules(bridge, f)
 		if errors.Is(err, exec.ErrNotFound) {
@@ -46,6 +41,23 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 		changes = append(changes, rules...)
 	}
 	return changes, nil
+}
+
+// salvageTables finds a network's tables in nftables.
+func (n *native) salvageTables(bridge string) Changes {
+	ours := map[nftables.TableFamily]Object{
+		nftables.TableFamilyBridge: Guard{Bridge: bridge},
+		nftables.TableFamilyIPv4:   Table{Bridge: bridge, Family: IPv4},
+		nftables.TableFamilyIPv6:   Table{Bridge: bridge, Family: IPv6},
+	}
+	var changes Changes
+	for _, c := range n.chains {
+		if o := ours[c.Table.Family]; o != nil && c.Table.Name == tableName(bridge) {
+			changes = append(changes, Change{Delete, o})
+			delete(ours, c.Table.Family)
+		}
+	}
+	return changes
 }
 
 // salvageUplink finds an uplink on a bridge of ours, by the MAC that they share,

@@ -36,6 +36,7 @@ type job struct {
 	Network         Network
 	KillApply       int // the change of Apply at which to die; 0 is none
 	KillRemove      int // likewise of Remove
+	Nftables        bool
 }
 
 // killer is a log handler that kills the process at one of its records: after a
@@ -59,7 +60,7 @@ func applyAndWait(text string) error {
 		return err
 	}
 	death := &killer{slog.NewTextHandler(io.Discard, nil), j.KillApply}
-	h, err := Open(Options{Netns: j.Netns, StateDir: j.StateDir, Logger: slog.New(death)})
+	h, err := Open(Options{Netns: j.Netns, StateDir: j.StateDir, Nftables: j.Nftables, Logger: slog.New(death)})
 	if err != nil {
 		return err
 	}
@@ -179,8 +180,10 @@ func TestSweepAfterDeathAtEveryStep(t *testing.T) {
 		t.Skip("dies some sixty times")
 	}
 	for name, death := range map[string]func(int) job{
-		"Apply":  func(step int) job { return job{KillApply: step} },
-		"Remove": func(step int) job { return job{KillRemove: step} },
+		"Apply":                func(step int) job { return job{KillApply: step} },
+		"Remove":               func(step int) job { return job{KillRemove: step} },
+		"Apply with nftables":  func(step int) job { return job{KillApply: step, Nftables: true} },
+		"Remove with nftables": func(step int) job { return job{KillRemove: step, Nftables: true} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -45,7 +45,7 @@ func (j *journal) recordedChain(id chainID) chainRules {
 func (p plan) rulesChanged() bool {
 	for _, c := range p.changes {
 		switch c.Object.(type) {
-		case Rule, Chain, BaseChain:
+		case Rule, Chain, BaseChain, Table:
 			return true
 		}
 	}
@@ -58,7 +58,7 @@ func (p plan) expected() uint32 {
 	count := p.generation
 	for _, c := range p.changes {
 		switch c.Object.(type) {
-		case Rule, Chain:
+		case Rule, Chain, Table:
 			if count++; c.Action == Delete {
 				return 0
 			}

@@ -17,6 +17,13 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		if !n.ruled(f) {
 			continue
 		}
+		if v != nil && v.k.nftables {
+			if err := v.overruled(f); err != nil {
+				return nil, err
+			}
+			list = append(list, n.table(f))
+			continue
+		}
 		if v != nil {
 			if err := v.oneBackend(f); err != nil {
 				return nil, err
