@@ -151,14 +151,33 @@ func (m *machine) steps(ctx context.Context, w *work, s *Session, out *output) e
 
 // describe makes the error of a step or check, adding what became of the machine.
 func (m *machine) describe(ctx context.Context, op string, w *work, step string, err error) *Error {
-	if ctx.Err() == nil {
-		if running, e := m.target.Machine.Running(ctx); e == nil && !running {
-			err = fmt.Errorf("%w (the machine is no longer running)", err)
-		}
+	if remark := m.health(ctx); remark != "" {
+		err = fmt.Errorf("%w (%s)", err, remark)
 	}
 	e := &Error{Op: op, Machine: m.setup.Machine, Stage: w.Name, Step: step, Err: err}
 	e.Resume, e.Shell = m.opts.Hint(m.setup.Machine, w.Name)
 	return e
+}
+
+// answerTime is how soon a healthy machine runs a command that does nothing.
+const answerTime = 5 * time.Second
+
+// health says what is wrong with a machine in which something failed, "" if nothing is.
+func (m *machine) health(ctx context.Context) string {
+	if ctx.Err() != nil {
+		return ""
+	}
+	if running, err := m.target.Machine.Running(ctx); err != nil {
+		return ""
+	} else if !running {
+		return "the machine is no longer running"
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if m.target.Machine.Exec(ctx, Command{Args: []string{"true"}}) != nil {
+		return "the machine does not answer: it has died or starts again"
+	}
+	return ""
 }
 
 // unchanged makes sure that the inputs are still those that the key was made of, since

@@ -92,7 +92,7 @@ func TestWalk(t *testing.T) {
 	}{
 		{"all from nothing", fromNothing}, {"one input changes", oneInput}, {"back and forth", backAndForth},
 		{"what a stage changed", changed}, {"a snapshot is deleted", deletedSnapshot}, {"a machine is killed", killedMachine},
-		{"a step hangs", hangingStep}, {"checkpoint", checkpointed}, {"bound directory", boundDirectory}, {"three forks", threeForks},
+		{"a machine reboots", rebootingMachine}, {"a step hangs", hangingStep}, {"checkpoint", checkpointed}, {"bound directory", boundDirectory}, {"three forks", threeForks},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.f(t, l, write) }) {
 			t.FailNow()
@@ -216,6 +216,23 @@ func killedMachine(t *testing.T, l *lab, _ func(string)) {
 	l.plan = good
 	l.run(stage.Steering{})
 	l.wantFile("gw", "srv/size", "9\n")
+}
+
+// rebootingMachine has a step that reboots the machine behind our back.
+func rebootingMachine(t *testing.T, l *lab, _ func(string)) {
+	good := l.plan
+	defer func() { l.plan = good }()
+	l.plan = walkPlan("/etc/hostname")
+	l.plan.Setups[0].Stages[2].Steps = []stage.Step{
+		step.Script{Text: "echo before >/srv/page; systemctl reboot"}, step.Script{Text: "sleep 20; echo after"},
+	}
+	_, err := l.open().Run(context.Background(), stage.Steering{Only: []string{"gw"}})
+	if err == nil || !strings.Contains(err.Error(), "gw/page: step") {
+		t.Errorf("error %v", err)
+	}
+	l.plan = good
+	l.run(stage.Steering{})
+	l.wantFile("gw", "srv/page", "page one\n")
 }
 
 func hangingStep(t *testing.T, l *lab, _ func(string)) {
