@@ -3,6 +3,8 @@ package stage
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,6 +16,9 @@ type Change struct {
 	// Before and After are the values. Both are empty for secrets, for binary data
 	// and for what is too long to be kept; one is for what is new or gone.
 	Before, After string
+
+	// Files names the files of a tree that differ, relative to it.
+	Files []string
 }
 
 // String returns the change in one line, or in several, like a diff, if the values
@@ -44,15 +49,60 @@ func compare(before, after *Recipe) []Change {
 		was, ok := old[in.Name]
 		delete(old, in.Name)
 		if !ok || was.Digest != in.Digest {
-			changes = append(changes, Change{in.Name, was.Text, in.Text})
+			changes = append(changes, Change{in.Name, was.Text, in.Text, changedFiles(was, in)})
 		}
 	}
 	for _, in := range before.Ingredients {
 		if was, ok := old[in.Name]; ok {
-			changes = append(changes, Change{in.Name, was.Text, ""})
+			changes = append(changes, Change{Name: in.Name, Before: was.Text})
 		}
 	}
 	return changes
+}
+
+// changedFiles returns the files that two manifests do not have alike. One that is a
+// single file has no name of its own.
+func changedFiles(before, after Ingredient) (names []string) {
+	if !before.Files || !after.Files {
+		return nil
+	}
+	was, is := manifestLines(before.Text), manifestLines(after.Text)
+	for name, line := range is {
+		if was[name] != line {
+			names = append(names, name)
+		}
+	}
+	for name := range was {
+		if _, ok := is[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(names, func(name string) bool { return name == "." })
+}
+
+// manifestLines returns the lines of a manifest by the name that each ends with.
+func manifestLines(text string) map[string]string {
+	lines := map[string]string{}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		name, err := strconv.Unquote(line[strings.LastIndex(line, ` "`)+1:])
+		if err == nil {
+			lines[name] = line
+		}
+	}
+	return lines
+}
+
+// inWords names the change, and the first of the files.
+func (c Change) inWords() string {
+	switch len(c.Files) {
+	case 0:
+		return c.Name + " changed"
+	case 1:
+		return fmt.Sprintf("%s changed (%s)", c.Name, c.Files[0])
+	}
+	return fmt.Sprintf("%s changed (%s and %d more)", c.Name, c.Files[0], len(c.Files)-1)
 }
 
 // summary names the changes in a few words. What comes from other stages is only
@@ -66,7 +116,7 @@ func summary(changes []Change) string {
 		case strings.HasPrefix(c.Name, "need "):
 			others = append(others, strings.TrimPrefix(c.Name, "need ")+" changed")
 		default:
-			own = append(own, c.Name+" changed")
+			own = append(own, c.inWords())
 		}
 	}
 	if len(own) == 0 {

@@ -224,16 +224,19 @@ func TestInputs(t *testing.T) {
 		{File: filepath.Dir(file)}, {Env: "STAGE_TEST"}, {Name: "release", Value: "12"},
 	}
 	f.run(stage.Steering{}, "gw/one", "gw/two")
+	files := "file " + filepath.Dir(file) + " changed ("
 	for _, tt := range []struct {
 		name, want string
 		change     func()
+		why        string
 	}{
-		{"content", "file " + filepath.Dir(file) + " changed:", func() { write("b") }},
-		{"mode", "file " + filepath.Dir(file) + " changed:", func() { os.Chmod(file, 0o600) }},
-		{"new file", "conf2", func() { os.WriteFile(file+"2", nil, 0o644) }},
-		{"environment", `environment STAGE_TEST changed from "=1" to "=2"`, func() { os.Setenv("STAGE_TEST", "2") }},
-		{"no environment", `environment STAGE_TEST changed from "=2" to "(not set)"`, func() { os.Unsetenv("STAGE_TEST") }},
-		{"value", `value release changed from "12" to "13"`, func() { f.plan.Setups[0].Stages[1].Inputs[2].Value = "13" }},
+		{"content", "file " + filepath.Dir(file) + " changed:", func() { write("b") }, files + "conf)"},
+		{"mode", "file " + filepath.Dir(file) + " changed:", func() { os.Chmod(file, 0o600) }, files + "conf)"},
+		{"new file", "conf2", func() { os.WriteFile(file+"2", nil, 0o644) }, files + "conf2)"},
+		{"several", "conf2", func() { os.Remove(file + "2"); write("c") }, files + "conf and 1 more)"},
+		{"environment", `environment STAGE_TEST changed from "=1" to "=2"`, func() { os.Setenv("STAGE_TEST", "2") }, "environment STAGE_TEST changed"},
+		{"no environment", `environment STAGE_TEST changed from "=2" to "(not set)"`, func() { os.Unsetenv("STAGE_TEST") }, "environment STAGE_TEST changed"},
+		{"value", `value release changed from "12" to "13"`, func() { f.plan.Setups[0].Stages[1].Inputs[2].Value = "13" }, "value release changed"},
 	} {
 		tt.change()
 		changes, err := f.lab().Explain(context.Background(), "two")
@@ -241,6 +244,9 @@ func TestInputs(t *testing.T) {
 			t.Errorf("%s: changes %v, error %v; want %q", tt.name, changes, err, tt.want)
 		}
 		f.run(stage.Steering{}, "gw/two")
+		if why := f.kinds(stage.StageStarted)[0].Why; why != tt.why {
+			t.Errorf("%s: it ran because %q, want %q", tt.name, why, tt.why)
+		}
 		if changes, err := f.lab().Explain(context.Background(), "two"); err != nil || changes != nil {
 			t.Errorf("%s: after the run: changes %v, error %v", tt.name, changes, err)
 		}

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +55,32 @@ func FuzzDiffLines(f *testing.F) {
 		}
 		if got := diffLines(before, after); before == after && got != "" {
 			t.Errorf("equal texts differ: %q", got)
+		}
+	})
+}
+
+func FuzzParseSockets(f *testing.F) {
+	f.Add("tcp\n  sl  local_address rem_address   st\n   0: 00000000:0016 00000000:0000 0A 0\n")
+	f.Add("udp6\n   0: 00000000000000000000000001000000:0035 0:0 07\n")
+	f.Add("tcp\n 0: 0:1 0:0 0A\n 1: 000000:0016 0:0 0A\n 2: zz:0016 0:0 0A")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, port := range parseSockets(text) {
+			network, at, ok := strings.Cut(port, " ")
+			if _, err := netip.ParseAddrPort(at); err != nil || !ok || network != "tcp" && network != "udp" {
+				t.Errorf("%q: %v", port, err)
+			}
+		}
+	})
+}
+
+func FuzzManifestLines(f *testing.F) {
+	f.Add("-rw-r--r-- 0:0 \"abc\" \"a b\"\ndrwxr-xr-x \".\"\n")
+	f.Add("\" \"\n \"\\\"\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		for name, line := range manifestLines(text) {
+			if !strings.HasSuffix(line, `"`) && !strings.HasSuffix(line, "`") && !strings.HasSuffix(line, "'") {
+				t.Errorf("%q of line %q", name, line)
+			}
 		}
 	})
 }

@@ -36,11 +36,14 @@ type Ingredient struct {
 	Digest string
 
 	// Text is the value itself or, for files, one line for each. It is empty for
-	// secrets, for binary data and for what is longer than 64 KiB.
+	// secrets, for binary data and for what is longer than 1 MiB.
 	Text string `json:",omitempty"`
+
+	// Files says that Text lists files.
+	Files bool `json:",omitempty"`
 }
 
-const maxIngredientText = 64 << 10
+const maxIngredientText = 1 << 20
 
 // Text adds a value.
 func (r *Recipe) Text(name, value string) {
@@ -67,6 +70,7 @@ func (r *Recipe) files(name, path string, owner bool) {
 		return
 	}
 	r.Text(name, text)
+	r.Ingredients[len(r.Ingredients)-1].Files = true
 }
 
 // Secret adds a secret by its name. Only an HMAC under a key of the lab is kept.

@@ -119,7 +119,8 @@ func (d stateDir) savePorts(key string, ports []string) error {
 	if err := os.MkdirAll(d.path("ports"), 0o755); err != nil {
 		return err
 	}
-	return writeFile(d.path("ports", key), []byte(strings.Join(ports, "\n")), 0o644)
+	// Not flushed: should a power cut spoil it, a difference lacks its ports.
+	return replaceFile(d.path("ports", key), []byte(strings.Join(ports, "\n")), 0o644, func(*os.File) error { return nil })
 }
 
 // loadPorts reports whether the ports are known.
