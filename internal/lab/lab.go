@@ -61,7 +61,7 @@ func Open(ctx context.Context, c Config, o Options) (_ *Lab, err error) {
 	if err := syspkg.Ensure(ctx, l.out(), !o.NoInstall, l.needs()); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{l.lock, l.openHost, l.checkNames, l.remember, l.openNetwork, l.openStore, l.openPackages}
+	steps := []func(context.Context) error{l.lock, l.recall, l.openHost, l.checkNames, l.remember, l.openNetwork, l.openStore, l.openPackages}
 	if l.Shared {
 		steps = append(steps, l.share)
 	}
@@ -142,13 +142,13 @@ func (l *Lab) checkName(ctx context.Context, m *Machine) error {
 	if err != nil {
 		return err
 	}
-	theirs, _ := os.Stat(running.Root())
 	root, err := l.root(m)
-	if err == nil {
-		var ours os.FileInfo
-		if ours, err = os.Stat(root); err == nil && os.SameFile(ours, theirs) {
-			return nil
-		}
+	if err == nil && root == running.Root() { // perhaps of a pool that is not mounted any more
+		return nil
+	}
+	theirs, _ := os.Stat(running.Root())
+	if ours, statErr := os.Stat(root); err == nil && statErr == nil && os.SameFile(ours, theirs) {
+		return nil
 	}
 	return fmt.Errorf("a machine named %s runs already, from %s: stop it first", m.Name, running.Root())
 }
