@@ -19,8 +19,17 @@ HOSTED := ./internal/testhost ./nspawn/... ./netsetup/...
 help: ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-gw: bin/gw ## boot, provision and check the machine gw; make gw ARGS=-h tells what else it can
-	@$(SUDO) bin/gw $(ARGS)
+# The programs. Each tells by make NAME ARGS=-h what else it can.
+PROGRAMS := host gw rhfs web pas lab
+$(PROGRAMS): %: bin/%
+	@$(SUDO) bin/$@ $(ARGS)
+
+host: ## make this host ready for the lab; make host ARGS=-check tells what it lacks
+gw: ## boot, provision and check the machine gw; make gw ARGS=-h tells what else it can
+rhfs: ## the same for rhfs0, which wants gw
+web: ## the same for web, which wants gw
+pas: ## the same for a contestant's machine, which wants gw and rhfs0; ARGS=-vm boots a virtual one, too
+lab: ## all of them as one graph, side by side
 
 test: needs lint test-here test-host ## run every test, here and in a test host with systemd
 
@@ -78,14 +87,14 @@ fuzz: ## each fuzzer for FUZZTIME (10s)
 needs: ## install the system packages that the tests need
 	@$(GO) run ./internal/cmd/needs 
 
-bin/gw: FORCE
-	@$(GO) build -trimpath -o $@ ./examples/gw
+$(PROGRAMS:%=bin/%) bin/clean: bin/%: FORCE
+	@$(GO) build -trimpath -o $@ ./examples/$*
 
 bin/testhost: FORCE
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./internal/testhost/cmd/testhost
 
-clean: ## remove the lab that make gw made
-	@if [ -x bin/gw ]; then $(SUDO) bin/gw -clean $(ARGS); fi
+clean: bin/clean ## remove the lab that the programs made, and look again
+	@$(SUDO) bin/clean -yes $(ARGS)
 
 distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	@if [ -x bin/testhost ]; then $(TESTHOST) clean; fi
@@ -93,4 +102,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help gw test test-here test-host test-suites test-arch lint torture bench fuzz fresh needs clean distclean
+.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-arch lint torture bench fuzz fresh needs clean distclean
