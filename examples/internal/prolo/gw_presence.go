@@ -1,6 +1,8 @@
 package prolo
 
 import (
+	"context"
+
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/check"
 	"github.com/prologin/rig/stage/step"
@@ -21,10 +23,7 @@ func gwPresence(p Payload) []stage.Stage {
 			Steps: p.service("presencesync_sso"),
 			Checks: append(enabledActive("presencesync_sso.service"),
 				check.URL{URL: "http://mdb/", Header: "X-SSO-Backend-Status: working", Inside: true},
-				check.Command{
-					Args:   []string{"timeout", "20", "sh", "-c", fakePresence, "fake-presence", p.python()},
-					Output: "X-SSO-User: nathalie",
-				},
+				p.whilePresent("curl -sS -o /dev/null -D - http://mdb/ | grep -i '^X-SSO-User: nathalie'"),
 			),
 		},
 		{
@@ -46,7 +45,7 @@ func gwPresence(p Payload) []stage.Stage {
 				step.Enable{Units: []string{"presencesync_firewall.service"}, Now: true},
 			},
 			Checks: append(enabledActive("presencesync_firewall.service"),
-				check.Run("ipset", "list", "allowed-internet-access")),
+				p.whilePresent("ipset test allowed-internet-access "+LANAddress)),
 		},
 		{
 			Name:   "hfsdb",
@@ -62,11 +61,23 @@ func gwPresence(p Payload) []stage.Stage {
 	}
 }
 
-// fakePresence pretends that nathalie is at gw until a request from there is
-// answered as one of hers.
-const fakePresence = `"$1" -m prologin.devtool.fakepresence nathalie gw &
+// whilePresent holds when a command comes to succeed within a while for which
+// nathalie seems to be logged in on gw.
+func (p Payload) whilePresent(command string) stage.Check {
+	args := []string{"timeout", "20", "sh", "-c", whilePresent, "while-present", p.python(), command}
+	return check.Func{
+		Name: command + " succeeds once nathalie seems to be on gw",
+		Text: p.python() + " -m prologin.devtool.fakepresence nathalie gw & " + command + "; kill $!",
+		Look: func(ctx context.Context, s *stage.Session) error {
+			_, err := s.Output(ctx, args...)
+			return err
+		},
+	}
+}
+
+const whilePresent = `"$1" -m prologin.devtool.fakepresence nathalie gw &
 trap "kill $!" EXIT
-until curl -sS -o /dev/null -D - http://mdb/ | grep -i '^X-SSO-User: nathalie'; do
+until eval "$2"; do
 	kill -0 $! || exit 1
 	sleep 0.2
 done`

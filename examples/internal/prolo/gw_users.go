@@ -70,6 +70,7 @@ func gwUsers(p Payload) []stage.Stage {
 				step.Enable{Units: udbsyncClients, Now: true},
 			},
 			Checks: append(enabledActive(udbsyncClients...),
+				psql("mdb", "SELECT username FROM auth_user", "root_gw"),
 				check.FileContains{Path: "/root/.ssh/authorized_keys", Text: "ssh-rsa"}),
 		},
 	}
