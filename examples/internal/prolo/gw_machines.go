@@ -93,7 +93,7 @@ func gwNetboot(p Payload) []stage.Stage {
 			Checks: []stage.Check{
 				check.FilePresent{Path: "/srv/tftp/prologin.kpxe"},
 				// The daemon loses the datagram that it was started by: asked again, it answers.
-				check.Run("curl", "-sSf", "--max-time", "2", "-o", "/dev/null", "tftp://127.0.0.1/prologin.kpxe"),
+				check.Run("curl", "-sSf", "--max-time", "1", "-o", "/dev/null", "tftp://127.0.0.1/prologin.kpxe"),
 			},
 		},
 		{
