@@ -1,0 +1,81 @@
+package api_test
+
+import (
+	"bytes"
+	"flag"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/prologin/rig/internal/api"
+)
+
+var update = flag.Bool("update", false, "write the API as it is to testdata")
+
+// TestPromises compares what each public package exports with what is on record:
+// whoever changes a promise changes the record with it, on purpose.
+func TestPromises(t *testing.T) {
+	t.Parallel()
+	var recorded []string
+	for _, pkg := range publicPackages(t) {
+		record := strings.ReplaceAll(pkg, "/", ".") + ".txt"
+		recorded = append(recorded, record)
+		t.Run(pkg, func(t *testing.T) {
+			t.Parallel()
+			got, err := api.Render(filepath.Join("..", "..", pkg))
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", record)
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+				t.Errorf("the API of %s changed (-recorded +is); if that is wanted, go test ./internal/api -update:\n%s", pkg, diff)
+			}
+		})
+	}
+	slices.Sort(recorded)
+	entries, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, entry := range entries {
+		have = append(have, entry.Name())
+	}
+	if diff := cmp.Diff(recorded, have); diff != "" && !*update {
+		t.Errorf("records without a package or packages without a record (-packages +records):\n%s", diff)
+	}
+}
+
+// publicPackages lists the packages that other modules can import, relative to
+// the module's directory.
+func publicPackages(t *testing.T) (dirs []string) {
+	const module = "github.com/prologin/rig"
+	list := exec.Command("go", "list", "-f", `{{if ne .Name "main"}}{{.ImportPath}}{{end}}`, "./...")
+	list.Dir = filepath.Join("..", "..")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(out) {
+		dir, found := strings.CutPrefix(strings.TrimSpace(string(line)), module+"/")
+		if found && fs.ValidPath(dir) && !strings.Contains("/"+dir+"/", "/internal/") {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
