@@ -156,7 +156,7 @@ func TestDiffHugeDirectory(t *testing.T) {
 
 func TestSortedNames(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := newTmpfs(t)
 	var want []string
 	for i := range 2*mostNames + 100 {
 		name := fmt.Sprint(i * 7919 % 1000003)

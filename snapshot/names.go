@@ -10,7 +10,7 @@ import (
 
 // mostNames is how many names of one directory are held at once, and read at once.
 const (
-	mostNames = 1 << 14
+	mostNames = 1 << 13
 	someNames = 1 << 10
 )
 
