@@ -69,6 +69,7 @@ bench: bin/testhost ## measure beside the tools one would use instead; prints ra
 	@$(GO) run ./internal/cmd/needs -bench
 	@$(TESTHOST) build && $(TESTHOST) start
 	@{ CGO_ENABLED=0 $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; $(TESTHOST) stop; \
+	   $(GO) test -run '^$$' -bench 'LXC|Podman' $(ROOT) ./nspawn; \
 	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./stage/internal/real ./examples/gw; } | \
 	   grep -E '^(ratio|figure|slope|FAIL|---|panic)' | $(GO) run ./internal/cmd/benchtable doc/bench
 
