@@ -74,8 +74,8 @@ func (g cgroup) kill() error {
 	return err
 }
 
-// await blocks until a field of cgroup.events has the value wanted, or the
-// control group is gone, or the context has ended.
+// await blocks until a field of cgroup.events has the value wanted, or no process
+// is left in the control group, or the context has ended.
 func (g cgroup) await(ctx context.Context, name string, want bool) error {
 	events, err := os.Open(filepath.Join(string(g), "cgroup.events"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,7 +99,8 @@ func (g cgroup) await(ctx context.Context, name string, want bool) error {
 		if err != nil {
 			return nil // removed: ENODEV
 		}
-		if strings.Contains(string(buf[:n]), name+" 1") == want {
+		text := string(buf[:n])
+		if strings.Contains(text, name+" 1") == want || strings.Contains(text, "populated 0") {
 			return nil
 		}
 		if ctx.Err() != nil {

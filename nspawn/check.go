@@ -137,17 +137,7 @@ func (h *Host) checkNetwork(f *faults, n *Network) {
 	if h.launcher == LauncherSystemd && h.options.Netns != "" && len(n.Interfaces)+len(n.MACVLAN)+len(n.IPVLAN) > 0 {
 		f.add("Network", "a unit in another network namespace sees the interfaces of the host's; use the direct launcher")
 	}
-	wanted := map[string]string{}
-	if n.Bridge != "" {
-		wanted["Network.Bridge"] = n.Bridge
-	}
-	for field, names := range map[string][]string{
-		"Network.Interfaces": n.Interfaces, "Network.MACVLAN": n.MACVLAN, "Network.IPVLAN": n.IPVLAN,
-	} {
-		for i, name := range names {
-			wanted[index(field, i)] = name
-		}
-	}
+	wanted := n.existing()
 	if len(wanted) == 0 {
 		return
 	}
@@ -167,4 +157,20 @@ func (h *Host) checkNetwork(f *faults, n *Network) {
 	if err != nil {
 		f.add("Network", "%v", err)
 	}
+}
+
+// existing are the interfaces that have to be there, by field.
+func (n *Network) existing() map[string]string {
+	wanted := map[string]string{}
+	if n.Bridge != "" {
+		wanted["Network.Bridge"] = n.Bridge
+	}
+	for field, names := range map[string][]string{
+		"Network.Interfaces": n.Interfaces, "Network.MACVLAN": n.MACVLAN, "Network.IPVLAN": n.IPVLAN,
+	} {
+		for i, name := range names {
+			wanted[index(field, i)] = name
+		}
+	}
+	return wanted
 }

@@ -82,11 +82,17 @@ func takeStock(t *testing.T) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cgroups, _ := filepath.Glob("/sys/fs/cgroup/unified/rig/*/tortured*")
+	cgroups := 0
+	for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		for _, place := range []string{"rig/*/tortured*", "machine.slice/rig-tortured*"} {
+			found, _ := filepath.Glob(filepath.Join(hierarchy, place))
+			cgroups += len(found)
+		}
+	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return map[string]int{
 		"descriptors": len(entries), "goroutines": runtime.NumGoroutine(), "threads": len(threads),
-		"mounts": strings.Count(string(mounts), "tortured"), "cgroups": len(cgroups), "KiB": int(memory.HeapAlloc >> 10),
+		"mounts": strings.Count(string(mounts), "tortured"), "cgroups": cgroups, "KiB": int(memory.HeapAlloc >> 10),
 	}
 }
