@@ -215,6 +215,51 @@ func TestFirewalld(t *testing.T) {
 	}
 }
 
+// TestZoneBesideDocker has a zone's machine get out where Docker's rules drop what is
+// forwarded.
+func TestZoneBesideDocker(t *testing.T) {
+	h := openHosted(t)
+	h.sh("systemctl start systemd-networkd; iptables-save > /run/rig-before; iptables-restore testdata/docker.rules")
+	defer exec.Command("sh", "-c", "iptables-restore /run/rig-before; iptables -t filter -F; iptables -t nat -F; iptables -X; iptables -t nat -X; iptables -P FORWARD ACCEPT; rm /run/rig-before").Run()
+	h.world(t)
+	before := counters.ReplaceAllString(h.sh("iptables-save"), "")
+	z := Zone{Name: "rigtest", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.98.0.1/24")}, Masquerade: true}
+	if err := h.ApplyZone(h.ctx, z); err != nil {
+		t.Fatal(err)
+	}
+	defer h.Remove(h.ctx, z.Bridge())
+	h.sh("ip link add vz-rigtest type bridge")
+	defer exec.Command("ip", "link", "delete", "vz-rigtest").Run()
+	m := h.machine(t, z.Bridge())
+	if err := h.WaitZone(h.ctx, z); err != nil {
+		t.Fatal(err)
+	}
+	if err := ping(t, m, worldAddr); err != nil {
+		t.Errorf("%v\n%s", err, h.sh("iptables-save"))
+	}
+	if changes, err := h.PlanZone(h.ctx, z); err != nil || len(changes) > 0 {
+		t.Errorf("a second ApplyZone would change %v (%v)", changes, err)
+	}
+	// It is the rules that do it.
+	h.sh("iptables -D DOCKER-USER 1; iptables -D FORWARD 1")
+	if err := pingFor(t, m, worldAddr, silence); err == nil {
+		t.Error("Docker's rules let everything out: this test shows nothing")
+	}
+	if err := h.ApplyZone(h.ctx, z); err != nil {
+		t.Error(err)
+	}
+	if err := ping(t, m, worldAddr); err != nil {
+		t.Error(err)
+	}
+	h.sh("ip link delete vb-rig; ip link delete vz-rigtest")
+	if err := h.Remove(h.ctx, z.Bridge()); err != nil {
+		t.Fatal(err)
+	}
+	if after := counters.ReplaceAllString(h.sh("iptables-save"), ""); after != before {
+		t.Errorf("the rules differ:\n%s", cmp.Diff(before, after))
+	}
+}
+
 // TestPairOutlivesMachine stops and starts a real machine that was given the end of a
 // pair.
 func TestPairOutlivesMachine(t *testing.T) {

@@ -2,9 +2,11 @@ package netsetup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -108,7 +110,9 @@ Unmanaged=yes
 // ApplyZone writes the zone's file, has networkd read it, and records it for
 // Remove, Verify and Sweep as Apply does a Network. If another file would keep
 // networkd from reading it, it fails with a *ShadowError before anything is
-// touched. It needs a networkd on the system bus (ErrNotSupported).
+// touched. It needs a networkd on the system bus (ErrNotSupported). Where Docker,
+// a policy of iptables or firewalld would drop what the zone's machines send, it
+// adds what lets them pass, as Apply does.
 //
 // Remove is for when the zone's machines have stopped and the bridge has gone
 // with them: while there is one, networkd sets it up anew by systemd's own
@@ -118,7 +122,11 @@ func (h *Host) ApplyZone(ctx context.Context, z Zone) error {
 		return err
 	}
 	return h.change(ctx, "apply", z.Bridge(), func() error {
-		return h.applyPlan(ctx, z.Bridge(), z.Keep, func(j *journal) (plan, error) { return h.planZone(z, j) })
+		err := h.applyPlan(ctx, z.Bridge(), z.Keep, func(j *journal) (plan, error) { return h.planZone(z, j) })
+		if err == nil {
+			err = h.keepInFirewall(h.held[z.Bridge()].objects())
+		}
+		return err
 	})
 }
 
@@ -144,7 +152,10 @@ func (h *Host) planZone(z Zone, j *journal) (plan, error) {
 	if err != nil {
 		return p, err
 	}
-	wanted := z.wanted()
+	wanted, err := z.wanted(v)
+	if err != nil {
+		return p, err
+	}
 	s, err := shadow(os.DirFS("/"), z.Bridge(), strings.TrimPrefix(z.files()[0].Path, "/"))
 	if err != nil {
 		return p, err
@@ -168,8 +179,12 @@ func (h *Host) planZone(z Zone, j *journal) (plan, error) {
 // wanted lists what the zone consists of but for the bridge, which is nspawn's,
 // and what networkd does to it. Forwarding is ours: a newer networkd switches it
 // on for the bridge alone, and answers come in by the uplink.
-func (z Zone) wanted() []Object {
-	list := []Object{Networkd{}}
+func (z Zone) wanted(v *view) ([]Object, error) {
+	list, err := z.admitted(v)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, Networkd{})
 	if z.Masquerade {
 		for _, f := range (Network{Prefixes: z.Prefixes}).families() {
 			list = append(list, Forwarding{Family: f})
@@ -178,5 +193,40 @@ func (z Zone) wanted() []Object {
 	for _, f := range z.files() {
 		list = append(list, f)
 	}
-	return append(list, Networkd{Written: true})
+	return append(list, Networkd{Written: true}), nil
+}
+
+// admitted lets the zone's packets past other programs that drop what is forwarded,
+// Docker and firewalld among them, which networkd does nothing about. Where there
+// are none it is nothing, and needs no iptables.
+func (z Zone) admitted(v *view) ([]Object, error) {
+	n := Network{Bridge: z.Bridge(), Prefixes: z.Prefixes}
+	list := n.inFirewall(v)
+	if !z.Masquerade {
+		return list, nil
+	}
+	for _, f := range n.families() {
+		forward, err := v.chain(chainID{f, "filter", "FORWARD"})
+		if errors.Is(err, exec.ErrNotFound) {
+			continue // and so nobody's rules
+		}
+		if err != nil {
+			return nil, err
+		}
+		docker, err := v.hasDocker(f)
+		if err != nil {
+			return nil, err
+		}
+		if !docker && forward.policy != "DROP" {
+			continue
+		}
+		r := newRules(n.Bridge, f)
+		r.add("filter", "FWD", "between machines", "ACCEPT", "-i", n.Bridge, "-o", n.Bridge)
+		r.add("filter", "FWD", "answers in", "ACCEPT", "-o", n.Bridge, "-m", "conntrack", "--ctstate", answers)
+		for _, p := range n.subnets(f) {
+			r.add("filter", "FWD", "out", "ACCEPT", "-s", p.String(), "-i", n.Bridge)
+		}
+		list = append(list, r.objects(docker)...)
+	}
+	return list, nil
 }
