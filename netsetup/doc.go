@@ -44,12 +44,26 @@
 // connection it knows or from an address outside the network, are dropped. The
 // rules stand before the bridge goes up, and until after it is gone.
 //
-// [Host.Explain] tells what would stop a packet: a rule, a route, a setting.
+// [Host.Explain] tells what would stop a packet: a rule of iptables or of nftables, a
+// route, a setting, the isolation of a bridge's ports.
+//
+// # Beside others
+//
+// Where systemd-networkd runs, a file keeps it off the network's links. Where
+// firewalld runs, the bridge stands in its zone "trusted", and again after a reload
+// as long as the Host is open. Rules of the other backend of iptables are a
+// [BackendError]. [Options].Nftables does without iptables.
+//
+// # Bridging the uplink
+//
+// [Bridged] puts the host's own uplink on the bridge. It needs consent, and
+// [Host.Confirm] within a minute; otherwise everything is put back. A program that is
+// killed meanwhile cannot do so: the next Sweep does.
 //
 // # Limits
 //
-// A rule of a native nftables table, such as firewalld's, that drops what is
-// forwarded cannot be overruled from iptables. Where br_netfilter shows bridged
+// A rule of somebody's table in nftables that drops what is forwarded cannot be
+// overruled, firewalld's apart. Where br_netfilter shows bridged
 // frames to iptables (net.bridge.bridge-nf-call-iptables), a machine does not reach
 // itself through a forward of the host's; others reach it. A program killed while
 // an iptables runs for it leaves that to end by itself, some milliseconds later.
