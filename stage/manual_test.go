@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +154,15 @@ func TestWritePlan(t *testing.T) {
 	decisions, err := records.Preview(context.Background(), stage.Steering{})
 	if err != nil || decisions[1].Action != "cached" || decisions[2].Action != "run" {
 		t.Errorf("from the records: %+v, %v", decisions, err)
+	}
+	// The base too, if the plan does not name one.
+	unnamed := single("one", "two", "three")
+	unnamed.Setups[0].Base = ""
+	if records, err = stage.Open(unnamed, stage.Options{StateDir: f.opts.StateDir}); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := records.Preview(context.Background(), stage.Steering{}); err != nil || !slices.Equal(again, decisions) {
+		t.Errorf("without a base: %+v, %v", again, err)
 	}
 	// Nothing else is needed.
 	lab, err := stage.Open(f.plan, stage.Options{StateDir: "/nonexistent"})

@@ -23,7 +23,8 @@ type Decision struct {
 }
 
 // Preview returns what Run would do, changing nothing. It needs no lock. Without
-// targets it needs no privileges either, and takes the lab's records for what is cached.
+// targets it needs no privileges either, and takes the lab's records for what is cached
+// and, for a setup without one, for the base.
 func (l *Lab) Preview(ctx context.Context, s Steering) ([]Decision, error) {
 	tracks, err := l.tracks(ctx, s)
 	if err != nil {

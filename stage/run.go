@@ -109,7 +109,8 @@ func (r *run) do(ctx context.Context) error {
 }
 
 // forget marks the snapshots that From and Rerun are to replace, so that a run that is
-// interrupted is taken up where it was, not where the old snapshots end.
+// interrupted is taken up where it was, not where the old snapshots end. It also records
+// the bases.
 func (r *run) forget() error {
 	for _, t := range r.tracks {
 		var stale []string
@@ -123,10 +124,10 @@ func (r *run) forget() error {
 				}
 			}
 		}
-		if stale == nil {
+		if stale == nil && t.state.Base == t.setup.Base {
 			continue
 		}
-		err := t.state.update(func(m *machineState) { m.Stale = append(m.Stale, stale...) })
+		err := t.state.update(func(m *machineState) { m.Stale, m.Base = append(m.Stale, stale...), t.setup.Base })
 		if err != nil {
 			return &Error{Op: "write state", Machine: t.setup.Machine, Err: err}
 		}

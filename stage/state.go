@@ -49,6 +49,9 @@ type machineState struct {
 	// Binds is what the machine was last started with.
 	Binds []Bind `json:",omitempty"`
 
+	// Base is the Setup's of the last run, for whoever previews the next without it.
+	Base string `json:",omitempty"`
+
 	// Keys has the key of each stage when it was last completed.
 	Keys map[string]string
 

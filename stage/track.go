@@ -139,6 +139,14 @@ func (l *Lab) load(ctx context.Context) ([]*track, error) {
 	return tracks, nil
 }
 
+// base is the setup's, or what it was in the last run if nothing is at hand to tell.
+func (t *track) base() string {
+	if t.setup.Base == "" && t.target.Volume == nil {
+		return t.state.Base
+	}
+	return t.setup.Base
+}
+
 // compute fills in the keys, in an order in which those needed come first.
 func (l *Lab) compute(ctx context.Context, tracks []*track, st steered) error {
 	byNode := make([]*work, len(l.graph.nodes))
@@ -146,7 +154,7 @@ func (l *Lab) compute(ctx context.Context, tracks []*track, st steered) error {
 	base := make([]string, len(l.graph.nodes))
 	for _, t := range tracks {
 		base0 := Recipe{}
-		base0.Text("base", t.setup.Base)
+		base0.Text("base", t.base())
 		t.baseKey, _ = base0.key()
 		for i, w := range t.work {
 			byNode[w.node], base[w.node] = w, t.baseKey

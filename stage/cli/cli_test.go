@@ -173,3 +173,40 @@ func TestRun(t *testing.T) {
 		t.Errorf("-q prints %q", out+messages)
 	}
 }
+
+// TestPlanFromRecords has -plan say what earlier runs left.
+func TestPlanFromRecords(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	volume, err := stagetest.NewVolume(filepath.Join(dir, "one"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := plan()
+	short.Setups = short.Setups[:1]
+	opts := stage.Options{StateDir: filepath.Join(dir, "state")}
+	p := program()
+	p.Plan = func() (stage.Plan, error) { return short, nil }
+	p.Records = func() stage.Options { return opts }
+	if status, out, messages := exec(t, p, "-plan"); status != 0 || strings.Contains(out, "[") || messages != "" {
+		t.Errorf("before a run: status %d\n%s%s", status, out, messages)
+	}
+	withTargets := opts
+	withTargets.Targets = map[string]stage.Target{"one": {Machine: stagetest.NewMachine(volume), Volume: volume}}
+	lab, err := stage.Open(short, withTargets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Run(t.Context(), stage.Steering{Until: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"[cached: snapshot ", "[run: never completed]"} {
+		if status, out, _ := exec(t, p, "-plan"); status != 0 || !strings.Contains(out, want) {
+			t.Errorf("status %d, no %q in\n%s", status, want, out)
+		}
+	}
+	short.Setups[0].Stages[0].Inputs = []stage.Input{{Secret: "none"}}
+	if status, out, messages := exec(t, p, "-plan"); status != 0 || !strings.Contains(out, "one# true") || !strings.Contains(messages, "what is cached is not known") {
+		t.Errorf("with a secret that cannot be read: status %d\n%s%s", status, out, messages)
+	}
+}

@@ -64,13 +64,31 @@ func (c *Command) hint(machine, stageName string) (resume, shell string) {
 	return resume, shell + " -shell"
 }
 
-func (c *Command) writePlan(w io.Writer) error {
+func (c *Command) writePlan(ctx context.Context, w io.Writer) error {
 	if c.program.Manual != nil {
 		if err := c.program.Manual(w); err != nil {
 			return err
 		}
 	}
-	return c.plan.WriteManual(w)
+	if c.program.Records == nil {
+		return c.plan.WriteManual(w)
+	}
+	o := c.program.Records()
+	if _, err := os.Stat(o.StateDir); err != nil {
+		return c.plan.WriteManual(w) // nothing ran yet
+	}
+	var text strings.Builder
+	lab, err := stage.Open(c.plan, o)
+	if err == nil {
+		err = lab.WritePlan(ctx, &text, c.Steering())
+	}
+	if err != nil {
+		// Of use without it as well: not everyone may read a secret or a checkout.
+		fmt.Fprintf(c.Messages, "what is cached is not known: %v\n", err)
+		return c.plan.WriteManual(w)
+	}
+	_, err = io.WriteString(w, text.String())
+	return err
 }
 
 // Do does with the lab what the flags ask for: a run, or something else.

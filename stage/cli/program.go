@@ -38,6 +38,11 @@ type Program struct {
 	// A program without one has no flags but -v, -q and its own.
 	Plan func() (stage.Plan, error)
 
+	// Records returns the options by which -plan finds the records of earlier runs, to
+	// say what is cached: a StateDir, and Secret if stages have secrets. It is called after
+	// Check, and may be nil.
+	Records func() stage.Options
+
 	// Manual writes what comes before the plan's own manual. It may be nil.
 	Manual func(io.Writer) error
 
@@ -94,7 +99,7 @@ func (p *Program) exec(ctx context.Context, args []string, out, messages *os.Fil
 			return p.usageError(err)
 		}
 		if c.Flags.Plan {
-			return c.writePlan(out)
+			return c.writePlan(ctx, out)
 		}
 	}
 	if err := c.openOutput(); err != nil {

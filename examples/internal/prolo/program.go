@@ -57,7 +57,10 @@ func (p *Program) cli() cli.Program {
 	return cli.Program{
 		Name: p.Name, Text: p.Text, Machine: p.Machine,
 		Title: "This host and the payload", Flags: p.register, Check: p.check,
-		Plan:   func() (stage.Plan, error) { return p.plan(), nil },
+		Plan: func() (stage.Plan, error) { return p.plan(), nil },
+		Records: func() stage.Options {
+			return stage.Options{StateDir: p.options.StageDir(), Secret: secret(p.options.State)}
+		},
 		Manual: func(w io.Writer) error { c := config(p.machines()); return c.WriteManual(w) },
 		Run:    p.run,
 	}
