@@ -107,7 +107,7 @@ func (r record) announce(p Payload) func(context.Context, execFunc) error {
 		list := p.manageArgs("mdb", "listmachines")
 		script := fmt.Sprintf(`systemctl is-active --quiet mdb || exit 0; %s`, strings.Join(list, " "))
 		err := exec(ctx, stage.Command{Args: []string{"sh", "-c", script}, Stdout: &known})
-		if err != nil || known.Len() == 0 || strings.Contains(known.String(), r.hostname()) {
+		if err != nil || known.Len() == 0 || strings.Contains("\n"+known.String(), "\n"+r.hostname()+"\t") {
 			return err
 		}
 		return r.enter(ctx, exec, p, MAC(r.machine))
