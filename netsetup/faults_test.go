@@ -1,8 +1,12 @@
 package netsetup
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"net/netip"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -52,6 +56,74 @@ func TestLockHeldByAnother(t *testing.T) {
 		t.Error(err)
 	}
 	lock.Close()
+}
+
+// saboteur does damage at one of the records of a log, which are in the middle of
+// changes.
+type saboteur struct {
+	slog.Handler
+	left   int
+	damage func()
+}
+
+func (s *saboteur) Enabled(context.Context, slog.Level) bool { return true }
+
+func (s *saboteur) Handle(context.Context, slog.Record) error {
+	if s.left--; s.left == 0 {
+		s.damage()
+	}
+	return nil
+}
+
+// TestDamagedInTheMiddle takes something away behind our back at every step of an
+// Apply, which then succeeds or says so and undoes itself; in any case Remove leaves
+// the host as it was.
+func TestDamagedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("applies some forty times")
+	}
+	for _, damage := range []string{
+		"ip link delete vz-prolo",
+		"ip link delete gw.bridge",
+		"iptables -F RIG-vz-prolo-FWD",
+		"iptables -t nat -F PREROUTING; iptables -t nat -F OUTPUT; iptables -t nat -F RIG-vz-prolo-DNAT; iptables -t nat -X RIG-vz-prolo-DNAT",
+	} {
+		t.Run(damage, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.network.Pairs = []Pair{{Machine: "gw"}}
+			l.network.Forwards = []Forward{{"tcp", netip.MustParseAddrPort("0.0.0.0:8080"), netip.MustParseAddrPort(machineAddr + ":80")}}
+			before := l.host.picture(t)
+			for step := 1; ; step++ {
+				// The log speaks on the thread of the namespace.
+				s := &saboteur{slog.DiscardHandler, step, func() { exec.Command("sh", "-c", damage).Run() }}
+				h, err := Open(Options{Netns: l.host.path(), StateDir: l.state, Logger: slog.New(s)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = h.Apply(t.Context(), l.network)
+				over := s.left > 0
+				s.left = 0
+				if err != nil {
+					before.compare(t, l.host.picture(t))
+				} else if err := h.Apply(t.Context(), l.network); err != nil {
+					t.Errorf("step %d: mending: %v", step, err)
+				} else {
+					checkVerified(t, h, l.network)
+				}
+				if err := h.Remove(t.Context(), l.network.Bridge); err != nil {
+					t.Errorf("step %d: Remove: %v", step, err)
+				}
+				h.Close()
+				before.compare(t, l.host.picture(t))
+				if over || t.Failed() {
+					break
+				}
+			}
+			checkEmpty(t, l.state)
+		})
+	}
 }
 
 // TestDumpInterrupted feeds what cannot be caused at will: the kernel's tables

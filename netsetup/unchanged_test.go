@@ -3,6 +3,9 @@ package netsetup
 import (
 	"errors"
 	"testing"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 )
 
 // TestRulesAreReadOnce looks whether a second Apply trusts the kernel's count of
@@ -50,4 +53,21 @@ func TestRulesAreReadOnce(t *testing.T) {
 		l.apply(t, h)
 		checkVerified(t, h, l.network)
 	}
+}
+
+func FuzzRegisters(f *testing.F) {
+	f.Add(uint32(1), uint32(9), uint32(4), []byte{1, 2, 3, 4})
+	f.Add(uint32(23), uint32(4), uint32(200), []byte{})
+	f.Fuzz(func(t *testing.T, from, to, length uint32, data []byte) {
+		length %= 1 << 12
+		r := new(registers)
+		r.load(from, data, int(length))
+		r.bitwise(&expr.Bitwise{SourceRegister: from, DestRegister: to, Len: length, Mask: data, Xor: data})
+		r.byteorder(&expr.Byteorder{SourceRegister: to, DestRegister: from, Len: length, Size: 2})
+		r.cmp(&expr.Cmp{Register: from, Data: data})
+		r.inRange(&expr.Range{Register: to, FromData: data, ToData: data})
+		verdictOf(data)
+		acceptsAt(data, int(from%4096), int(to%256))
+		(&nativeSet{&nftables.Set{Interval: true}, []nftables.SetElement{{Key: data}}}).lookup(data)
+	})
 }
