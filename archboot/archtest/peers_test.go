@@ -237,13 +237,17 @@ func median(times []time.Duration) time.Duration {
 func BenchmarkStartWarm(b *testing.B) {
 	o := Options{CacheDir: os.Getenv("RIG_CACHE")}
 	NewMirror(b, o)
+	var times []time.Duration
 	for b.Loop() {
+		start := time.Now()
 		m, err := Start(b.Context(), o)
 		if err != nil {
 			b.Fatal(err)
 		}
+		times = append(times, time.Since(start))
 		if err := m.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
+	fmt.Printf("figure archtest-warm %v (median of %d)\n", median(times).Round(time.Microsecond), len(times))
 }
