@@ -56,8 +56,11 @@
 // [Lab.Rollback] only restores: a machine as it was after a stage, and with it those
 // that depend on what is undone. [Lab.Checkpoint] gives one name to the state of all
 // machines at one moment. [Lab.Fork] copies a lab, [Lab.Bisect] finds the stage that
-// broke something, [Lab.Diff] shows what a stage changed. Nothing of this deletes a
-// snapshot; [Lab.Prune] does.
+// broke something, [Lab.Diff] shows what a stage changed: files, packages, units and the
+// ports that the machine listens at. Nothing of this deletes a snapshot; [Lab.Prune] does.
+//
+// What a step binds of the host, on a machine that is a [Binder], is no part of the tree.
+// A machine started from the tree of that stage or of a later one sees it again.
 //
 // # Secrets
 //
