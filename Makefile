@@ -61,8 +61,11 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-torture: needs ## kill and soak tests, all of them: takes long
-	RIG_TORTURE=1 $(GO) test -timeout 60m $(ROOT) -v -run 'Kill|Crash|Torture|Soak|Escape' ./... | grep -v '^=== '
+TORTURE := Kill|Crash|Torture|Soak|Escape|Death|Conformance/.*/Escapes
+torture: needs ## kill, soak and escape tests, all of them, and what they counted: takes an hour
+	@RIG_TORTURE=1 $(GO) test -timeout 90m $(ROOT) -v -run '$(TORTURE)' ./... >torture.out; status=$$?; \
+	grep -E '^(FAIL|panic)|^ *--- FAIL' torture.out; sed -n 's/.*tally: //p' torture.out | sort | \
+	awk -F ': ' '{ n[$$1] += $$2 } END { for (what in n) printf "%-60s %8d\n", what, n[what] }' | sort; exit $$status
 
 BENCH = $(GO) test -run '^$$' -bench . -timeout 60m
 bench: bin/testhost ## measure beside the tools one would use instead; prints ratios and writes doc/bench

@@ -166,7 +166,7 @@ func TestKilledAtEachStep(t *testing.T) {
 				}
 				event := newVictim(t, o).killAt(t, n)
 				if event == "" {
-					t.Logf("killed at %d events", n)
+					t.Logf("tally: archboot, killed in a bootstrap (%s): %d", name, n)
 					break
 				}
 				awaitNobody(t, o.Root)
@@ -202,7 +202,7 @@ func TestBaseKilledAtEachStep(t *testing.T) {
 	for n := 0; ; n++ {
 		event := newVictim(t, order{Config: c, Cache: dir, Dir: packages}).killAt(t, n)
 		if event == "" {
-			t.Logf("killed at %d events", n)
+			t.Logf("tally: archboot, killed while a base was made: %d", n)
 			break
 		}
 		awaitNobody(t, dir)

@@ -200,6 +200,7 @@ func TestSweepAfterDeathAtEveryStep(t *testing.T) {
 					t.Fatalf("step %d: the process said %q and ended with %v", step, said, cmd.ProcessState)
 				}
 				if !died {
+					t.Logf("tally: netsetup, killed in %s: %d", name, step-1)
 					break
 				}
 				swept, err := h.Sweep(t.Context())

@@ -109,7 +109,8 @@ func TestKilledAtAnyTime(t *testing.T) {
 	t.Parallel()
 	privileged(t)
 	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
-	for _, later := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 64, 128} {
+	moments := []time.Duration{0, 1, 2, 4, 8, 16, 32, 64, 128}
+	for _, later := range moments {
 		killedProgram(t, "foundling", state, root, "open", later*time.Millisecond)
 		func() {
 			host, err := nspawn.Open(testContext(t), nspawn.HostOptions{StateDir: state})
@@ -135,6 +136,7 @@ func TestKilledAtAnyTime(t *testing.T) {
 	if swept, err := host.Sweep(testContext(t)); err != nil || len(swept) != 0 {
 		t.Errorf("left in the end: %v, %v", swept, err)
 	}
+	t.Logf("tally: nspawn, killed in a start: %d", len(moments))
 }
 
 func TestNspawnKilled(t *testing.T) {

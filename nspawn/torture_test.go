@@ -58,6 +58,8 @@ func TestTorture(t *testing.T) {
 	}
 	after := takeStock(t)
 	t.Logf("before: %+v, after: %+v", before, after)
+	t.Logf("tally: nspawn, starts and stops with nothing left: %d", 2*percent)
+	t.Logf("tally: nspawn, commands with nothing left: %d", 2*percent*50)
 	for name, most := range map[string]int{"descriptors": 2, "goroutines": 2, "mounts": 0, "cgroups": 0, "threads": 6, "KiB": 8 << 10} {
 		if grown := after[name] - before[name]; grown > most {
 			t.Errorf("%d %s more than before", grown, name)

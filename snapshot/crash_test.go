@@ -190,7 +190,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d kills", kills)
+	t.Logf("tally: snapshot, killed in an operation: %d", kills)
 }
 
 // whole opens the store anew and fails unless it looks as before or as after. It

@@ -168,5 +168,5 @@ func TestKilled(t *testing.T) {
 		}
 		last(dir)
 	}
-	t.Logf("killed %d times", kills)
+	t.Logf("tally: stage, killed in a run: %d", kills)
 }

@@ -65,6 +65,7 @@ func TestTortureKill(t *testing.T) {
 			t.Errorf("kill %d after %v: the stages are %v, want %v", i+1, moment, got, want)
 		}
 	}
+	t.Logf("tally: lab, killed in a run of all machines: %d", kills)
 }
 
 // keys returns the key of each stage that a run found as it should be.

@@ -47,6 +47,7 @@ func testEscapes(t *testing.T, s *suite) {
 			t.Errorf("beside the host's file: %s, before: %s", after, before)
 		}
 	}
+	t.Logf("tally: nspawn, traps for file operations: %d", 2*len(traps))
 }
 
 // listOf is a directory's entries with their modes and owners.
