@@ -11,29 +11,9 @@ import (
 // made. Rules come before anything that could send a packet through them, and
 // the bridge goes up last; unmaking goes the other way round.
 func (n Network) wanted(v *view) ([]Object, error) {
-	var list []Object
-	families := n.families()
-	for _, f := range families {
-		if !n.ruled(f) {
-			continue
-		}
-		if v != nil && v.k.nftables {
-			if err := v.overruled(f); err != nil {
-				return nil, err
-			}
-			list = append(list, n.table(f))
-			continue
-		}
-		if v != nil {
-			if err := v.oneBackend(f); err != nil {
-				return nil, err
-			}
-		}
-		docker, err := v.hasDocker(f)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, n.rules(f, docker)...)
+	list, err := n.ruling(v)
+	if err != nil {
+		return nil, err
 	}
 	unmanaged, err := n.unmanaged(v)
 	if err != nil {
@@ -56,7 +36,7 @@ func (n Network) wanted(v *view) ([]Object, error) {
 	if n.fromLoopback() {
 		list = append(list, Sysctl{Key: "net/ipv4/conf/" + n.Bridge + "/route_localnet", Value: "1"})
 	}
-	for _, f := range families {
+	for _, f := range n.families() {
 		if n.routed(f) {
 			list = append(list, Forwarding{Family: f})
 		}
@@ -65,6 +45,34 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		list = append(list, BridgedUplink{Bridge: n.Bridge, Uplink: n.Uplink, v: v})
 	}
 	return append(list, Up{n.Bridge}), nil
+}
+
+// ruling lists the rules of all families, of iptables or of nftables.
+func (n Network) ruling(v *view) ([]Object, error) {
+	var list []Object
+	for _, f := range n.families() {
+		if !n.ruled(f) {
+			continue
+		}
+		if v != nil && v.k.nftables {
+			if err := v.overruled(f); err != nil {
+				return nil, err
+			}
+			list = append(list, n.table(f))
+			continue
+		}
+		if v != nil {
+			if err := v.oneBackend(f); err != nil {
+				return nil, err
+			}
+		}
+		docker, err := v.hasDocker(f)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n.rules(f, docker)...)
+	}
+	return list, nil
 }
 
 // bridge is the network's bridge. One with the uplink on it has the uplink's MAC, for
