@@ -81,6 +81,9 @@ fresh: ## clone HEAD into a bare Debian 12 and a bare Debian 13 and run README's
 	@for suite in bookworm trixie; do \
 		$(SUDO) bash internal/fresh/fresh.sh $$suite 'make gw' 'make test' || exit 1; done
 
+scale: needs ## start 1, 10, 50 and 100 contestants' machines: time and memory of each; 100 want sysctl fs.inotify.max_user_instances=1024
+	RIG_SCALE="$(or $(MACHINES),1 10 50 100)" $(GO) test -count 1 -timeout 60m $(ROOT) -v -run 'TestScale$$' ./examples/lab | grep -E '^(figure|---|FAIL|panic| )'
+
 fuzz: ## each fuzzer for FUZZTIME (10s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for n in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
@@ -106,4 +109,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-arch lint torture bench fuzz fresh needs clean distclean
+.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-arch lint torture bench fuzz scale fresh needs clean distclean
