@@ -73,7 +73,7 @@ bench: bin/testhost ## measure beside the tools one would use instead; prints ra
 	@$(TESTHOST) build && $(TESTHOST) start
 	@{ CGO_ENABLED=0 $(BENCH) -exec "$(TESTHOST) exec" ./nspawn; $(TESTHOST) stop; \
 	   $(GO) test -run '^$$' -bench 'LXC|Podman' $(ROOT) ./nspawn; \
-	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./stage/internal/real ./examples/gw; } | \
+	   $(BENCH) -p 1 $(ROOT) ./snapshot ./netsetup ./archboot/... ./stage ./stage/internal/real ./examples/gw ./examples/lab; } | \
 	   grep -E '^(ratio|figure|slope|FAIL|---|panic)' | $(GO) run ./internal/cmd/benchtable doc/bench
 
 fresh: ## clone HEAD into a bare Debian 12 and a bare Debian 13 and run README's two commands there

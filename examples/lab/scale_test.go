@@ -42,7 +42,7 @@ func TestScale(t *testing.T) {
 		before, start := available(t), time.Now()
 		lab("-contestants", word, "-only", strings.Join(contestants(n), ","), "-keep")
 		took, used := time.Since(start), before-available(t)
-		fmt.Printf("figure scale %d machines: %v, %v and %d MiB each\n", n, took.Round(100*time.Millisecond),
+		fmt.Printf("figure scale-%d %v, %v and %d MiB a machine\n", n, took.Round(100*time.Millisecond),
 			(took / time.Duration(n)).Round(time.Millisecond), used/int64(n)>>20)
 		lab("-only", "mygw") // stops all
 		lab("-only", "mygw", "-keep")
