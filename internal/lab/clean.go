@@ -121,7 +121,7 @@ func (l *Lab) cleanStore(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return pool.Destroy(ctx)
+		return errors.Join(unmountBelow(l.poolDir()), pool.Destroy(ctx))
 	}
 	store, err := snapshot.Open(ctx, l.StoreDir(), snapshot.Options{Existing: true, Logger: l.Logger})
 	if errors.Is(err, snapshot.ErrNotFound) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/snapshot"
@@ -69,9 +70,22 @@ func (l *Lab) openPool(ctx context.Context) error {
 		if l.Keep {
 			return nil
 		}
-		return pool.Close()
+		return errors.Join(unmountBelow(l.poolDir()), pool.Close())
 	})
 	return nil
+}
+
+// unmountBelow unmounts the trees that a store by overlay leaves mounted, for machines
+// that go on. The next one to open the store mounts them again.
+func unmountBelow(dir string) error {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	errs := []error{err}
+	for _, m := range mounts {
+		if m.Mountpoint != dir {
+			errs = append(errs, unix.Unmount(m.Mountpoint, unix.UMOUNT_NOFOLLOW))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func isBtrfs(dir string) bool {

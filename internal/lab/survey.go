@@ -144,7 +144,7 @@ func (l *Lab) surveyStore(ctx context.Context) (items []Item, err error) {
 			if err != nil {
 				return nil, err
 			}
-			defer func() { err = errors.Join(err, pool.Close()) }()
+			defer func() { err = errors.Join(err, unmountBelow(l.poolDir()), pool.Close()) }()
 		}
 		items = append(items, Item{Kind: "pool", Name: l.poolFile(), Detail: "with all that is in it", remove: l.cleanStore})
 	}
