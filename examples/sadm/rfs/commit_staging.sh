@@ -5,7 +5,3 @@ set -euo pipefail
 rsync -aHAX --delete --exclude=/var/cache/pacman/pkg/ /export/nfsroot_staging/ /export/nfsroot_ro/
 # A root that somebody has mounted must not believe itself out of date.
 touch /export/nfsroot_ro/etc/.updated /export/nfsroot_ro/var/.updated
-# A server that serves a copy has to make it again.
-if mountpoint -q /run/nfsroot; then
-	systemctl restart nfs-server
-fi
