@@ -3,6 +3,7 @@ package nspawn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -98,7 +99,12 @@ func (m *Machine) LeaderPidfd() (*os.File, error) {
 func (m *Machine) endError() error {
 	select {
 	case <-m.done:
-		return ErrNotRunning
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.exit.Signal != 0 {
+			return fmt.Errorf("%w: its systemd-nspawn was killed by %v", ErrNotRunning, m.exit.Signal)
+		}
+		return fmt.Errorf("%w: it ended with status %d", ErrNotRunning, m.exit.Code)
 	default:
 		return ErrClosed
 	}

@@ -19,7 +19,8 @@ func (m *Machine) WaitReady(ctx context.Context) error {
 	for {
 		b := m.currentBoot()
 		if b == nil {
-			return m.fail("wait for", ErrNotRunning)
+			<-m.done // the last step of an end
+			return m.fail("wait for", m.endError())
 		}
 		select {
 		case <-b.ready:
