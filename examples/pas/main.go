@@ -20,6 +20,8 @@ set up before.
 
   gw && rhfs && pas     set up all three, one after the other
   pas -needs            the same in one go
+  pas -vm               boot a virtual machine over the network, too: STATE/vm has
+                        pictures of its screen, the stage's log its console
   pas -from STAGE       go back to just before a stage and replay from there
   pas -shell            look around in it
   pas -plan             how to do all this by hand
