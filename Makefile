@@ -44,6 +44,10 @@ test-host: bin/testhost ## run the tests that want systemd, machined and network
 	CGO_ENABLED=0 $(GO) test -timeout 20m -exec "$(TESTHOST) exec" $(HOSTED); \
 		status=$$?; $(TESTHOST) stop; exit $$status
 
+test-lab: ## boot a virtual machine over the network, beside the lab: takes minutes
+	@$(GO) run ./internal/cmd/needs -vm
+	RIG_LAB=all $(GO) test -timeout 30m $(ROOT) -v ./examples/pas
+
 test-suites: needs ## test with machines and mirrors of every Debian suite and with all add-ons: takes half an hour
 	RIG_SUITES=all $(GO) test -timeout 60m $(ROOT) ./archboot/... ./nspawn
 
@@ -109,4 +113,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-arch lint torture bench fuzz scale fresh needs clean distclean
+.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-arch lint torture bench fuzz scale fresh needs clean distclean
