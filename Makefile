@@ -33,7 +33,9 @@ lab: ## all of them as one graph, side by side
 
 test: needs lint test-here test-host ## run every test, here and in a test host with systemd
 
+# The examples' mirror is made first: it serves the other tests as well.
 test-here: ## run the tests on this machine
+	$(GO) test -race $(ROOT) -run '^$$' ./examples/gw
 	$(GO) test -race -timeout 20m $(ROOT) ./...
 
 # The test host may have an older C library than this machine, hence no cgo, and
