@@ -40,7 +40,8 @@ func BenchmarkLab(b *testing.B) {
 		const from = "mygw/hfsdb" // near gw's end; all other machines come after it
 		side := run("lab", "-from", from)
 		figure("lab-changed", side)
-		one := run("gw", "-from", "hfsdb") + run("rhfs") + run("web") + run("pas")
+		one := run("gw", "-from", "hfsdb") + run("rhfs", "-from", "add_to_mdb") +
+			run("web", "-from", "add_to_mdb") + run("pas", "-from", "setup_rootfs")
 		fmt.Printf("ratio lab-parallel %.1f %.1f %.2f\n", side.Seconds(), one.Seconds(), one.Seconds()/side.Seconds())
 	}
 }
