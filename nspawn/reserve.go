@@ -204,19 +204,21 @@ func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 
 // lockState waits for the lock that orders reservations among programs.
 func (h *Host) lockState(ctx context.Context) (release func(), err error) {
-	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		return nil, err
-	}
 	path := filepath.Join(h.dir, ".lock")
 	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
-		lock, err := tryLock(path)
+		// Another Host that is closed removes the directory as long as nothing is in it.
+		var lock *lockFile
+		err := os.MkdirAll(h.dir, 0o700)
+		if err == nil {
+			lock, err = tryLock(path)
+		}
 		if err == nil {
 			return func() {
 				os.Remove(path)
 				lock.release()
 			}, nil
 		}
-		if !errors.Is(err, ErrBusy) {
+		if !errors.Is(err, ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		// A lock of this kind has no event that a context could end.
