@@ -152,6 +152,36 @@ func TestBridgeBesideNetworkd(t *testing.T) {
 	}
 }
 
+// TestBridgeBesideManagedUplink refuses to bridge what networkd would take back.
+func TestBridgeBesideManagedUplink(t *testing.T) {
+	h := openHosted(t)
+	const file = "/run/systemd/network/10-rigup.network"
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("[Match]\nName=rigup\n\n[Network]\nAddress=203.0.113.2/24\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // or networkd would take the address off the next one of that name
+		os.Remove(file)
+		exec.Command("networkctl", "reload").Run()
+	})
+	h.sh("systemctl start systemd-networkd; networkctl reload")
+	h.world(t)
+	if err := waitConfigured(h.ctx, "rigup"); err != nil {
+		t.Fatal(err)
+	}
+	before := h.sh("ip -o address; ip route; ls /run/systemd/network")
+	n := Network{Bridge: "vz-rigtest", Uplink: "rigup", Bridged: &Bridged{Consent: true}}
+	err := h.Apply(h.ctx, n)
+	if !errors.Is(err, ErrNotSupported) || !strings.Contains(err.Error(), "systemd-networkd manages it") {
+		t.Errorf("Apply: %v, want it refused for networkd", err)
+	}
+	if after := h.sh("ip -o address; ip route; ls /run/systemd/network"); after != before {
+		t.Errorf("the host has changed:\n%s", cmp.Diff(before, after))
+	}
+}
+
 // TestFirewalld has the real firewalld guard the host, and reload.
 func TestFirewalld(t *testing.T) {
 	h := openHosted(t)
