@@ -1,6 +1,7 @@
 package archboot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -219,20 +220,24 @@ func (b *builder) populate(ctx context.Context, root, tools string, t *intree.Tr
 	ch := p.chamber
 	defer func() { err = errors.Join(err, ch.close()) }()
 	b.step("install packages")
-	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.Go(func() error {
-		defer p.arrivals.end()
-		return wrap("install packages", root, p.install(ctx, b.config.Packages))
-	})
-	tasks.Go(func() error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var meanwhile errgroup.Group
+	meanwhile.Go(func() error {
 		generate := func() error { return setLocale(ctx, ch, t, b.config.Locale) }
 		return wrap("generate locale", root, p.arrivals.when(ctx, generate, "glibc", "gzip"))
 	})
-	tasks.Go(func() error {
+	meanwhile.Go(func() error {
 		makeKeys := func() error { return p.initKeys(ctx, t) }
 		return wrap("make the machine's pacman keyring", root, p.arrivals.when(ctx, makeKeys, "archlinux-keyring"))
 	})
-	return tasks.Wait()
+	err = wrap("install packages", root, p.install(ctx, b.config.Packages))
+	if err != nil {
+		cancel()
+	}
+	p.arrivals.end()
+	// Where a package is half there, the others fail too, for want of its files.
+	return cmp.Or(err, meanwhile.Wait())
 }
 
 // enter makes a chamber for the root and a pacman that is ready to run in it.

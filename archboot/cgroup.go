@@ -21,8 +21,12 @@ type cgroup struct {
 	dir  *os.File
 }
 
-// cgroupPrefix is how the names of our control groups begin.
-const cgroupPrefix = "archboot-"
+// cgroupPrefix is how the names of our control groups begin. As many letters and
+// digits follow as cgroupPattern has, so that no other's is taken for one of ours.
+const cgroupPrefix = "rig-archboot-"
+
+// cgroupPattern is what the names of our control groups match.
+var cgroupPattern = cgroupPrefix + strings.Repeat("[A-Z2-7]", 12)
 
 // newCgroup makes a control group, and removes those of processes that were killed.
 func newCgroup() (*cgroup, error) {
@@ -63,7 +67,7 @@ func lockCgroup(path string) (*cgroup, error) {
 // sweepCgroups removes what killed processes left: their control groups are empty,
 // since the PID namespaces that had been in them died too.
 func sweepCgroups(parent string) {
-	left, _ := filepath.Glob(filepath.Join(parent, cgroupPrefix+"*"))
+	left, _ := filepath.Glob(filepath.Join(parent, cgroupPattern))
 	for _, path := range left {
 		if c, err := lockCgroup(path); err == nil {
 			_ = c.remove() // best effort: the next one tries again

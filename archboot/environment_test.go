@@ -69,7 +69,7 @@ func TestEnvironment(t *testing.T) {
 	if want, err := os.Readlink(netns); err != nil || seen("net") != want {
 		t.Errorf("network namespace %s, want %s", seen("net"), want)
 	}
-	if got := seen("cgroup"); !strings.Contains(got, "/archboot-") {
+	if got := seen("cgroup"); !strings.Contains(got, "/rig-archboot-") {
 		t.Errorf("control group %q", got)
 	}
 	if got := seen("env"); strings.Contains(got, "ARCHBOOT_SECRET") || strings.Contains(got, "GOPATH") {

@@ -22,7 +22,7 @@ func ForgottenCgroups() []string {
 	if err != nil {
 		return nil
 	}
-	all, _ := filepath.Glob(filepath.Join(own, cgroupPrefix+"*"))
+	all, _ := filepath.Glob(filepath.Join(own, cgroupPattern))
 	var forgotten []string
 	for _, path := range all {
 		if c, err := lockCgroup(path); err == nil {
