@@ -60,6 +60,7 @@ type Error struct {
 	Output []string // the last lines that a failed program printed
 }
 
+// Error says what failed, on what, and why.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("archboot: " + e.Op)

@@ -39,6 +39,7 @@ type BackendError struct {
 	Tables  []string // where that has rules or policies
 }
 
+// Error says what is in the way, and what to do about it.
 func (e *BackendError) Error() string {
 	return fmt.Sprintf("%s is %s-%s here, but %s-%s has rules in the tables %s: choose that one (update-alternatives --set %s /usr/sbin/%s-%s), or delete its rules",
 		e.Program, e.Program, e.Is, e.Program, e.Other, strings.Join(e.Tables, ", "), e.Program, e.Program, e.Other)

@@ -39,6 +39,7 @@ type Error struct {
 	Err     error
 }
 
+// Error says what failed, on what, and why.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("netsetup: " + e.Op)
@@ -71,6 +72,7 @@ type ConflictError struct {
 	Err  error
 }
 
+// Error names what was wanted and who has it.
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s: taken by %s (%v)", e.Want, e.With, e.Err)
 }
@@ -86,6 +88,7 @@ type MissingError struct {
 	Arch    string // the package in Arch Linux
 }
 
+// Error names the program and the packages that have it.
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s is not installed: it is in the package %s (Debian) or %s (Arch Linux)", e.Program, e.Debian, e.Arch)
 }
@@ -99,6 +102,7 @@ type DriftError struct {
 	Changes Changes
 }
 
+// Error lists the differences.
 func (e *DriftError) Error() string {
 	s := make([]string, len(e.Changes))
 	for i, c := range e.Changes {
@@ -115,6 +119,7 @@ type BusyError struct {
 	PIDs []int // empty if they could not be found out
 }
 
+// Error names the processes, where they are known.
 func (e *BusyError) Error() string {
 	if len(e.PIDs) == 0 {
 		return "in use by another program"

@@ -29,6 +29,7 @@ type ShadowError struct {
 	Ours    string // the file that it shadows
 }
 
+// Error says what is in the way, and what to do about it.
 func (e *ShadowError) Error() string {
 	certain := ""
 	if !e.Certain {

@@ -31,6 +31,9 @@ func BenchmarkMany(b *testing.B) {
 			})
 		}
 		all.Wait()
+		if b.Failed() {
+			b.FailNow() // as boot does, but here it ends the benchmark
+		}
 		took := time.Since(begin)
 		var memory uint64
 		for _, m := range machines {

@@ -70,6 +70,7 @@ type Error struct {
 	Hint string
 }
 
+// Error says what failed, on what, and why.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "snapshot: %s", e.Op)

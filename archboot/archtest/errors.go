@@ -25,6 +25,7 @@ type Error struct {
 	Err   error
 }
 
+// Error says what failed, on what, and why.
 func (e *Error) Error() string {
 	if e.Suite == "" {
 		return "archtest: " + e.Op + ": " + e.Err.Error()

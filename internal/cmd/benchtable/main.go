@@ -2,7 +2,7 @@
 //
 // It copies its input to the standard output as it comes, and collects the lines
 //
-//	ratio NAME OURS THEIRS THEIRS/OURS [vs PEER]
+//	ratio NAME OURS THEIRS THEIRS/OURS
 //	figure NAME VALUE…
 //	slope NAME VALUE…
 package main

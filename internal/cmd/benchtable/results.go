@@ -24,13 +24,12 @@ func (r *results) add(line string) {
 	kind, rest, _ := strings.Cut(line, " ")
 	switch kind {
 	case "ratio":
-		words, peer, _ := strings.Cut(rest, " vs ")
-		f := strings.Fields(words)
+		f := strings.Fields(rest)
 		if len(f) != 4 {
 			return
 		}
 		if value, err := strconv.ParseFloat(f[3], 64); err == nil && value > 0 {
-			r.ratios = append(r.ratios, ratio{name: f[0], ours: f[1], theirs: f[2], peer: peer, value: value})
+			r.ratios = append(r.ratios, ratio{name: f[0], ours: f[1], theirs: f[2], peer: peers[f[0]], value: value})
 		}
 	case "figure", "slope":
 		if name, value, found := strings.Cut(rest, " "); found {
