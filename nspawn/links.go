@@ -50,7 +50,8 @@ func (n *Network) hostEnds(machine string) (names []string) {
 	return names
 }
 
-// removeLink removes an interface of a kind; that there is none is fine.
+// removeLink removes an interface of a kind; that there is none is fine, and also
+// that the kernel removes it meanwhile, with the machine's network namespace.
 func removeLink(name, kind string) error {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
@@ -62,7 +63,7 @@ func removeLink(name, kind string) error {
 	if link.Type() != kind {
 		return nil
 	}
-	if err := netlink.LinkDel(link); err != nil {
+	if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("remove interface %s: %w", name, err)
 	}
 	return nil
