@@ -38,7 +38,7 @@ func (h *Host) reserve(ctx context.Context, config Config) (*Machine, error) {
 		err = h.remember(m)
 	}
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(m.dir), m.lock.release())
+		return nil, errors.Join(err, removeRecord(m.dir), m.lock.release())
 	}
 	return m, nil
 }

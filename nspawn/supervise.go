@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // exitReboot is nspawn's exit status when the machine asked to be rebooted and
@@ -142,6 +144,18 @@ func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
 		return err
 	}
 	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
-	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), rec.removeWorkDirs(), os.RemoveAll(dir))
+	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), rec.removeWorkDirs(), removeRecord(dir))
 	return errors.Join(errs...)
+}
+
+// removeRecord removes a machine's directory of records. Whoever looks for the
+// machine meanwhile may put its lock there once more, between our removal of what
+// is in the directory and that of the directory.
+func removeRecord(dir string) (err error) {
+	for range 100 {
+		if err = os.RemoveAll(dir); !errors.Is(err, unix.ENOTEMPTY) {
+			return err
+		}
+	}
+	return err
 }
