@@ -12,10 +12,16 @@ repo=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 cache=${RIG_CACHE:-/var/cache/rig}/fresh
 
 case $suite in
-bookworm) go=golang-1.22-go extra='deb http://deb.debian.org/debian bookworm-backports main' ;; # its own Go is too old
-trixie) go=golang-go extra= ;;
+bookworm) go=golang-1.22-go sources=(bookworm bookworm-backports) ;; # its own Go is too old
+trixie) go=golang-go sources=(trixie) ;;
 *) echo "$usage" >&2; exit 2 ;;
 esac
+
+# Debian comes from where this host's own apt takes it.
+mirror() {
+	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+		awk '$2 ~ /^((old)*stable|testing|unstable|sid|bookworm|trixie|forky|duke)$/ && $3 == "main" && !n++ { print $1 }'
+}
 
 # What a newcomer's machine knows of its site: certificates and the way to Debian.
 site() {
@@ -30,9 +36,11 @@ base=$cache/$suite.tar
 mkdir -p "$cache"
 exec 9>"$base.lock"; flock 9
 if [ ! -e "$base" ]; then
-	mmdebstrap --format=tar --variant=minbase --include="make,git,sudo,ca-certificates,$go" \
-		--aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$base.new" \
-		"deb http://deb.debian.org/debian $suite main" ${extra:+"$extra"} >&2
+	mirror=${RIG_DEBIAN_MIRROR:-$(mirror)}
+	[ "$mirror" ] || { echo "fresh.sh: this host's apt has no Debian source: set RIG_DEBIAN_MIRROR" >&2; exit 1; }
+	for s in "${sources[@]}"; do echo "deb $mirror $s main"; done |
+		mmdebstrap --format=tar --variant=minbase --include="make,git,sudo,ca-certificates,$go" \
+			--aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$base.new" - >&2
 	mv "$base.new" "$base"
 fi
 flock -u 9; exec 9>&-
