@@ -62,10 +62,17 @@ test-arch: needs ## test with a real Arch mirror: MIRROR=https://… [KEYS=archl
 	RIG_ARCH_MIRROR="$(MIRROR)" RIG_ARCH_KEYS="$(abspath $(KEYS))" RIG_ARCH_FINGERPRINT="$(FINGERPRINT)" \
 		$(GO) test -count 1 -timeout 60m $(ROOT) -v -run '$(ARCH_TESTS)' ./archboot
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck; also without cgo, for arm64
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	$(GO) vet ./...
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./...
 	$(GO) tool staticcheck ./...
+
+supply: ## what we build on: go.mod tidy and verified, no known vulnerability, the same programs from an empty build cache
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	RIG_REBUILD=1 $(GO) test -count 1 -run 'TestSamePrograms|TestDependencies|TestLicences' ./internal/docs
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 TORTURE := Kill|Crash|Torture|Soak|Escape|Death|Conformance/.*/Escapes
 torture: needs ## kill, soak and escape tests, all of them, and what they counted: takes an hour
@@ -118,4 +125,4 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	rm -rf bin
 
 FORCE:
-.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-arch lint torture bench fuzz scale fresh needs clean distclean
+.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-arch lint supply torture bench fuzz scale fresh needs clean distclean
