@@ -16,8 +16,9 @@ HOSTED := ./internal/testhost ./nspawn/... ./netsetup/...
 
 .DEFAULT_GOAL := help
 
+HELP := awk -F ':.*\#\# ' '/^[a-z-]+:.*\#\# /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 help: ## explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@$(HELP)
 
 # The programs. Each tells by make NAME ARGS=-h what else it can.
 PROGRAMS := host gw rhfs web pas lab
@@ -123,6 +124,14 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	@if [ -x bin/testhost ]; then $(TESTHOST) clean; fi
 	$(SUDO) rm -rf "$(RIG_CACHE)"
 	rm -rf bin
+
+# What is no target, and what is no variable, is answered with those that are.
+.DEFAULT:
+	+@{ echo "make: no target $@ among these:"; $(HELP); } >&2; exit 2
+
+VARIABLES := ARGS MIRROR KEYS FINGERPRINT MACHINES FUZZTIME GO% CGO_% RIG_% SHELL
+$(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$(if \
+	$(filter $(VARIABLES),$v),,$(error no variable $v among these: $(VARIABLES)))))
 
 FORCE:
 .PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-arch lint supply torture bench fuzz scale fresh needs clean distclean

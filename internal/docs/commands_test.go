@@ -3,7 +3,6 @@ package docs_test
 import (
 	"bytes"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,7 +11,7 @@ import (
 	"testing"
 )
 
-// command is a program of ours with the arguments that the guide gives it.
+// command is a program of ours, or make, with the arguments that the guide gives it.
 type command struct {
 	page, program string
 	args          []string
@@ -21,42 +20,49 @@ type command struct {
 func (c command) String() string { return c.page + ": " + c.program + " " + strings.Join(c.args, " ") }
 
 var (
+	inline   = regexp.MustCompile("`([^`\n]+)`")
 	makeLine = regexp.MustCompile(`(?:^\s*|run: |- |&& )make ([a-z][a-z-]*)(?: ARGS=(?:'([^']*)'|"([^"]*)"|(\S+)))?`)
-	runLine  = regexp.MustCompile(`go run \./examples/([a-z]+)([^#|&<>]*)`)
-	target   = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+	runLine  = regexp.MustCompile(`(?:^go run \./|^|go run \./)examples/([a-z]+)([^#|&<>]*)`)
+	callLine = regexp.MustCompile(`^(gw|rhfs|web|pas|lab|host|clean|bootstrap)( -[^#|&<>]*)$`)
 )
 
 // commands finds the calls of make and of the examples in the code of all pages,
-// and fails for a target that the Makefile lacks.
+// in blocks as well as in the text.
 func commands(t *testing.T) (found []command) {
 	t.Helper()
-	makefile, err := os.ReadFile(filepath.Join(top, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var targets []string
-	for _, match := range target.FindAllStringSubmatch(string(makefile), -1) {
-		targets = append(targets, match[1])
-	}
 	for page, text := range pages(t) {
-		for line := range strings.Lines(code(text)) {
+		lines := strings.Split(code(text), "\n")
+		for _, match := range inline.FindAllStringSubmatch(prose(text), -1) {
+			lines = append(lines, match[1])
+		}
+		for _, line := range lines {
 			for _, match := range makeLine.FindAllStringSubmatch(line, -1) {
-				if !slices.Contains(targets, match[1]) {
-					t.Errorf("%s: make %s: no such target", page, match[1])
-				}
-				if _, err := os.Stat(filepath.Join(top, "examples", match[1])); err == nil {
+				found = append(found, command{page, "make", match[1:2]})
+				if slices.Contains(programs(t), match[1]) {
 					found = append(found, command{page, match[1], strings.Fields(match[2] + match[3] + match[4])})
 				}
 			}
-			for _, match := range runLine.FindAllStringSubmatch(line, -1) {
-				found = append(found, command{page, match[1], strings.Fields(match[2])})
+			for _, match := range append(runLine.FindAllStringSubmatch(line, -1), callLine.FindAllStringSubmatch(line, -1)...) {
+				if slices.Contains(programs(t), match[1]) {
+					found = append(found, command{page, match[1], strings.Fields(match[2])})
+				}
 			}
 		}
 	}
-	if len(found) == 0 {
-		t.Fatal("no command found at all")
-	}
 	return found
+}
+
+// programs are the names of the examples that can be run.
+func programs(t *testing.T) (names []string) {
+	t.Helper()
+	mains, err := filepath.Glob(filepath.Join(top, "examples", "*", "main.go"))
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no programs: %v", err)
+	}
+	for _, path := range mains {
+		names = append(names, filepath.Base(filepath.Dir(path)))
+	}
+	return names
 }
 
 // code is what a page shows as code: fenced and indented blocks.
@@ -87,21 +93,31 @@ func build(t *testing.T) string {
 }
 
 // harmless adds what keeps a program from doing anything but looking at its
-// arguments: those that provision print a plan, the others their help.
-func harmless(program string, args []string) []string {
-	if slices.Contains([]string{"bootstrap", "clean", "host"}, program) {
-		return append([]string{"-h"}, args...)
+// arguments: make and those that provision print a plan, the others their help.
+func harmless(c command) []string {
+	if c.program == "make" {
+		return append([]string{"-n", "-C", top}, c.args...)
 	}
-	return append(slices.Clone(args), "-plan")
+	if !slices.Contains([]string{"bootstrap", "clean", "host"}, c.program) {
+		return append(slices.Clone(c.args), "-plan")
+	}
+	operands := slices.IndexFunc(c.args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })
+	if operands < 0 {
+		operands = len(c.args)
+	}
+	return slices.Insert(slices.Clone(c.args), operands, "-h")
 }
 
-// try runs a program in an empty directory and returns its exit status and what it
-// complained of.
-func try(t *testing.T, dir, program string, args []string) (int, string) {
+// try runs a program and returns its exit status and what it complained of.
+func try(t *testing.T, dir string, c command) (int, string) {
 	t.Helper()
+	path := filepath.Join(dir, c.program)
+	if c.program == "make" {
+		path = "make"
+	}
 	var stderr bytes.Buffer
-	cmd := exec.Command(filepath.Join(dir, program), args...)
-	cmd.Dir, cmd.Stderr = t.TempDir(), &stderr
+	cmd := exec.Command(path, harmless(c)...)
+	cmd.Stderr = &stderr
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -113,19 +129,39 @@ func TestCommands(t *testing.T) {
 	t.Parallel()
 	dir, list := build(t), commands(t)
 	t.Run("manual", func(t *testing.T) { testManual(t, dir) })
+	t.Run("covered", func(t *testing.T) { testCovered(t, list) })
 	t.Run("right", func(t *testing.T) { testRight(t, dir, list) })
 	t.Run("wrong", func(t *testing.T) { testWrong(t, dir, list) })
+	t.Run("flags", func(t *testing.T) { testFlags(t, dir) })
+}
+
+// testCovered fails when the guide is not understood: it has a command for make and
+// for each program.
+func testCovered(t *testing.T, list []command) {
+	count := map[string]int{}
+	for _, c := range list {
+		count[c.program]++
+	}
+	t.Logf("%d commands: %v", len(list), count)
+	for _, program := range append(programs(t), "make") {
+		if count[program] == 0 {
+			t.Errorf("no page has a command for %s", program)
+		}
+	}
 }
 
 // testRight runs every command of the guide as far as it goes without changing
-// anything: its flags, their values and the names of stages are looked at.
+// anything: targets, flags, their values and the names of stages are looked at.
 func testRight(t *testing.T, dir string, list []command) {
 	for _, c := range list {
-		if status, stderr := try(t, dir, c.program, harmless(c.program, c.args)); status != 0 {
+		if status, stderr := try(t, dir, c); status != 0 {
 			t.Errorf("%v: exit status %d:\n%s", c, status, stderr)
 		}
 	}
 }
+
+// valued are the flags whose value is one of a few words, or the name of a stage.
+var valued = []string{"-from", "-until", "-skip", "-rollback", "-explain", "-diff", "-network", "-launcher", "-driver", "-on-failure"}
 
 // testWrong makes a mistake in each word of each command and wants to be told the
 // right one.
@@ -133,21 +169,55 @@ func testWrong(t *testing.T, dir string, list []command) {
 	tried := map[string]bool{}
 	for _, c := range list {
 		for i, word := range c.args {
-			named := i > 0 && slices.Contains([]string{"-from", "-until", "-skip", "-rollback", "-explain", "-diff", "-network", "-launcher", "-driver", "-on-failure"}, c.args[i-1])
+			named := c.program == "make" || i > 0 && slices.Contains(valued, c.args[i-1])
 			key := c.program + " " + word
-			if tried[key] || len(word) < 4 || !strings.HasPrefix(word, "-") && !named {
+			if tried[key] || len(word) < 2 || !strings.HasPrefix(word, "-") && !named || word == "-h" {
 				continue
 			}
 			tried[key] = true
-			wrong := slices.Clone(c.args)
-			wrong[i] = word[:len(word)-2] + word[len(word)-1:]
-			status, stderr := try(t, dir, c.program, append(wrong, "-plan"))
-			if status != 2 || !strings.Contains(stderr, word) {
-				t.Errorf("%v with %s for %s: exit status %d, want 2 and a hint at %s:\n%s", c, wrong[i], word, status, word, stderr)
+			mistaken := command{c.page, c.program, slices.Clone(c.args)}
+			mistaken.args[i] = word[:len(word)-1] + "x" + word[len(word)-1:]
+			if status, stderr := try(t, dir, mistaken); status != 2 || !strings.Contains(stderr, word) {
+				t.Errorf("%v for %s: exit status %d, want 2 and a hint at it:\n%s", mistaken, word, status, stderr)
 			}
 		}
 	}
-	if len(tried) == 0 {
-		t.Error("no word to mistype")
+	variable := command{"any page", "make", []string{"gw", "AGS=-keep"}}
+	if status, stderr := try(t, dir, variable); status != 2 || !strings.Contains(stderr, "ARGS") {
+		t.Errorf("%v: exit status %d, want 2 and a hint at ARGS:\n%s", variable, status, stderr)
+	}
+	t.Logf("%d words mistyped", len(tried))
+	if len(tried) < len(list)/4 {
+		t.Errorf("only %d words of %d commands were mistyped", len(tried), len(list))
+	}
+}
+
+var flagName = regexp.MustCompile(`^(-[a-z][a-z-]*)( [A-Za-z]+)?$`)
+
+// testFlags fails for a flag in the text that no program has.
+func testFlags(t *testing.T, dir string) {
+	var help bytes.Buffer
+	for _, program := range programs(t) {
+		cmd := exec.Command(filepath.Join(dir, program), "-h")
+		cmd.Stdout, cmd.Stderr = &help, &help
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%s -h: %v", program, err)
+		}
+	}
+	flags := 0
+	for page, text := range pages(t) {
+		for _, match := range inline.FindAllStringSubmatch(prose(text), -1) {
+			name := flagName.FindStringSubmatch(match[1])
+			if name == nil || name[1] == "-trimpath" {
+				continue
+			}
+			flags++
+			if !regexp.MustCompile(`(?m)^  ` + name[1] + `\b`).Match(help.Bytes()) {
+				t.Errorf("%s: %s: no program has this flag", page, match[1])
+			}
+		}
+	}
+	if flags == 0 {
+		t.Error("no flag in the text")
 	}
 }
