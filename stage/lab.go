@@ -224,7 +224,7 @@ func (l *Lab) resolve(name string) (int, error) {
 func (l *Lab) emit(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.Text, e.Err = string(l.secret.redact([]byte(e.Text))), string(l.secret.redact([]byte(e.Err)))
+	e.Text, e.Err = l.secret.redactText(e.Text), l.secret.redactText(e.Err)
 	l.seq++
 	e.Seq, e.Time = l.seq, time.Now()
 	if l.opts.Events != nil {

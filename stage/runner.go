@@ -240,7 +240,7 @@ func (m *machine) fail(op string, w *work, err error) error {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return err
 	}
-	e := &Error{Op: op, Machine: m.setup.Machine, Err: err}
+	e := &Error{Op: op, Machine: m.setup.Machine, Err: m.secret.redactError(err)}
 	name := ""
 	if w != nil {
 		name, e.Stage = w.Name, w.Name

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
@@ -20,10 +21,14 @@ type secrets struct {
 	lookup  func(ctx context.Context, name string) ([]byte, error)
 	keyFile string
 
-	mu    sync.Mutex
-	known map[string][]byte
-	key   []byte
+	mu     sync.Mutex
+	known  map[string][]byte
+	hidden []hidden // longest first, so that none shows the rest of a longer one
+	key    []byte
 }
+
+// hidden is a line of a secret's value, and what is shown in its place.
+type hidden struct{ line, name []byte }
 
 // get returns the secret's value, asking for it once only.
 func (s *secrets) get(ctx context.Context, name string) ([]byte, error) {
@@ -43,7 +48,21 @@ func (s *secrets) get(ctx context.Context, name string) ([]byte, error) {
 		s.known = map[string][]byte{}
 	}
 	s.known[name] = v
+	s.hide(name, v)
 	return v, nil
+}
+
+// minRedacted is the length from which a secret is hidden in output. Hiding shorter
+// ones would make the output unreadable and give them away.
+const minRedacted = 4
+
+func (s *secrets) hide(name string, value []byte) {
+	for line := range bytes.Lines(value) {
+		if line = bytes.TrimSpace(line); len(line) >= minRedacted {
+			s.hidden = append(s.hidden, hidden{line, []byte("[secret " + name + "]")})
+		}
+	}
+	slices.SortStableFunc(s.hidden, func(a, b hidden) int { return len(b.line) - len(a.line) })
 }
 
 // mac returns the secret's HMAC under the lab's key: equal for equal secrets, and of
@@ -87,20 +106,31 @@ func loadKey(file string) ([]byte, error) {
 	return key, err
 }
 
-// minRedacted is the length from which a secret is hidden in output. Hiding shorter
-// ones would make the output unreadable and give them away.
-const minRedacted = 4
-
-// redact replaces every secret in a line of output by its name.
-func (s *secrets) redact(line []byte) []byte {
+// redact replaces every secret in some output by its name.
+func (s *secrets) redact(text []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, v := range s.known {
-		for part := range bytes.Lines(v) {
-			if part = bytes.TrimSpace(part); len(part) >= minRedacted {
-				line = bytes.ReplaceAll(line, part, []byte("[secret "+name+"]"))
-			}
-		}
+	for _, h := range s.hidden {
+		text = bytes.ReplaceAll(text, h.line, h.name)
 	}
-	return line
+	return text
 }
+
+func (s *secrets) redactText(text string) string { return string(s.redact([]byte(text))) }
+
+// redactError returns an error without secrets in its text. It is still all that err is.
+func (s *secrets) redactError(err error) error {
+	text := s.redactText(err.Error())
+	if text == err.Error() {
+		return err
+	}
+	return &redacted{err, text}
+}
+
+type redacted struct {
+	err  error
+	text string
+}
+
+func (r *redacted) Error() string { return r.text }
+func (r *redacted) Unwrap() error { return r.err }

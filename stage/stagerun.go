@@ -154,7 +154,7 @@ func (m *machine) describe(ctx context.Context, op string, w *work, step string,
 	if remark := m.health(ctx); remark != "" {
 		err = fmt.Errorf("%w (%s)", err, remark)
 	}
-	e := &Error{Op: op, Machine: m.setup.Machine, Stage: w.Name, Step: step, Err: err}
+	e := &Error{Op: op, Machine: m.setup.Machine, Stage: w.Name, Step: m.secret.redactText(step), Err: m.secret.redactError(err)}
 	e.Resume, e.Shell = m.opts.Hint(m.setup.Machine, w.Name)
 	return e
 }
