@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -108,7 +109,9 @@ type insideConn struct {
 	addr   insideAddr
 	cancel func()
 	ended  chan struct{}
-	timer  *time.Timer
+
+	mu       sync.Mutex
+	deadline *time.Timer
 }
 
 func (c *insideConn) Read(p []byte) (int, error)  { return c.r.Read(p) }
@@ -116,9 +119,7 @@ func (c *insideConn) Write(p []byte) (int, error) { return c.w.Write(p) }
 
 // Close ends the command and waits for it.
 func (c *insideConn) Close() error {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
+	c.SetDeadline(time.Time{})
 	c.w.Close()
 	c.r.Close()
 	c.cancel()
@@ -129,21 +130,24 @@ func (c *insideConn) Close() error {
 func (c *insideConn) LocalAddr() net.Addr  { return insideAddr{c.addr.network, "inside"} }
 func (c *insideConn) RemoteAddr() net.Addr { return c.addr }
 
-// SetDeadline makes reads and writes fail from then on. It can be set once.
+// SetDeadline makes reads and writes fail from then on, for good.
 func (c *insideConn) SetDeadline(t time.Time) error {
-	if t.IsZero() {
-		return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deadline != nil {
+		c.deadline.Stop()
+		c.deadline = nil
 	}
-	if c.timer != nil {
-		c.timer.Stop()
+	if !t.IsZero() {
+		c.deadline = time.AfterFunc(time.Until(t), c.expire)
 	}
-	c.timer = time.AfterFunc(time.Until(t), func() {
-		err := fmt.Errorf("%s: %w", c.addr.address, os.ErrDeadlineExceeded)
-		c.r.CloseWithError(err)
-		c.w.Close()
-		c.cancel()
-	})
 	return nil
+}
+
+func (c *insideConn) expire() {
+	c.r.CloseWithError(fmt.Errorf("%s: %w", c.addr.address, os.ErrDeadlineExceeded))
+	c.w.Close()
+	c.cancel()
 }
 
 func (c *insideConn) SetReadDeadline(t time.Time) error  { return c.SetDeadline(t) }

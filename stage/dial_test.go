@@ -58,6 +58,39 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// TestDeadlineOfDial moves the deadline while the connection is being closed.
+func TestDeadlineOfDial(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, single("one"))
+	f.machines["gw"].Handle("dial", func(_ context.Context, p *stagetest.Proc) error {
+		p.Printf("+")
+		_, err := io.Copy(p.Stdout, p.Stdin)
+		return err
+	})
+	f.plan.Setups[0].Stages[0].Steps = []stage.Step{deadlines{}}
+	f.run(stage.Steering{}, "gw/one")
+}
+
+type deadlines struct{ command }
+
+func (deadlines) Run(ctx context.Context, s *stage.Session) error {
+	conn, err := s.Dial(ctx, "tcp", "host:80")
+	if err != nil {
+		return err
+	}
+	conn.SetDeadline(time.Now().Add(time.Hour))
+	conn.SetDeadline(time.Time{})
+	if _, err := io.WriteString(conn, "ping"); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 4)); err != nil {
+		return err
+	}
+	moved := make(chan error)
+	go func() { moved <- conn.SetDeadline(time.Unix(1, 0)) }()
+	return errors.Join(conn.Close(), <-moved)
+}
+
 // dials is a step that connects and expects an error with the given text, or an echo.
 type dials string
 
@@ -65,8 +98,11 @@ func (d dials) String() string              { return "dial" }
 func (d dials) Manual(string) []stage.Line  { return nil }
 func (d dials) Ingredients(r *stage.Recipe) { r.Text("want", string(d)) }
 func (d dials) Run(ctx context.Context, s *stage.Session) error {
-	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-	defer cancel()
+	if string(d) == context.DeadlineExceeded.Error() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
+		defer cancel()
+	}
 	conn, err := s.Dial(ctx, "tcp", "host:80")
 	if d != "" {
 		if op := (*net.OpError)(nil); !errors.As(err, &op) || !strings.Contains(err.Error(), string(d)) {
