@@ -76,7 +76,7 @@ func (m *machine) holds(ctx context.Context, i int, c Check) (bool, error) {
 	}
 	defer out.Close()
 	e := Event{Machine: m.setup.Machine, Stage: w.Name, Index: 1, Total: 1, Text: c.String()}
-	_, err = m.check(ctx, w, m.session(out), c, e)
+	_, err = m.check(ctx, w, m.session(w, out), c, e)
 	if errors.Is(err, ErrCheck) {
 		return false, nil
 	}

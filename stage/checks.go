@@ -113,12 +113,7 @@ func (m *machine) verify(ctx context.Context) error {
 			return m.fail("check", w, err)
 		}
 		defer out.Close()
-		s := m.session(out)
-		for _, need := range w.Needs {
-			r, _ := parseRef(need)
-			s.peers[r.machine] = m.peers[r.machine]
-		}
-		return m.checks(ctx, w, s, out)
+		return m.checks(ctx, w, m.session(w, out), out)
 	}
 	return nil
 }

@@ -80,6 +80,54 @@ func TestMissingSnapshotFallsBack(t *testing.T) {
 	f.wantLog("gw", "one two three")
 }
 
+// TestNameOfAStaleSnapshot has a snapshot that a run was told to replace, and did not get
+// to, deleted behind our back: the next one may well have its name.
+func TestNameOfAStaleSnapshot(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, single("one", "two"))
+	f.run(stage.Steering{}, "gw/one", "gw/two")
+	f.volumes["gw"].Fail("Save", 0, errInjected)
+	if _, err := f.lab().Run(context.Background(), stage.Steering{From: "two"}); !errors.Is(err, errInjected) {
+		t.Fatal(err)
+	}
+	saved, err := f.volumes["gw"].Saved(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.volumes["gw"].Remove(context.Background(), saved[len(saved)-1].Name); err != nil {
+		t.Fatal(err)
+	}
+	f.run(stage.Steering{}, "gw/two")
+	f.run(stage.Steering{})
+}
+
+// TestWithoutTargets calls what cannot do without.
+func TestWithoutTargets(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, single("one"))
+	l, err := stage.Open(f.plan, stage.Options{StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	for name, call := range map[string]func() error{
+		"Run":        func() error { _, err := l.Run(ctx, stage.Steering{}); return err },
+		"PowerOff":   func() error { return l.PowerOff(ctx) },
+		"Rollback":   func() error { _, err := l.Rollback(ctx, "one"); return err },
+		"Checkpoint": func() error { _, err := l.Checkpoint(ctx, "c"); return err },
+		"Fork": func() error {
+			opts := f.opts
+			opts.Targets = map[string]stage.Target{"gw": {Machine: f.machines["gw"], Volume: f.volumes["gw"]}}
+			_, err := l.Fork(ctx, stage.Steering{}, opts)
+			return err
+		},
+	} {
+		if err := call(); !errors.Is(err, stage.ErrInvalid) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
 func TestDamagedState(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"", "{", "\x00\x00", `{"Clean":true,"Tree":"nonsense"}`} {
@@ -341,7 +389,9 @@ func TestChecks(t *testing.T) {
 			looks := 0
 			st := &f.plan.Setups[0].Stages[0]
 			st.Checks = []stage.Check{flaky{command{"flaky"}, &looks, tt.holds}}
-			st.CheckTimeout = 500 * time.Millisecond
+			if tt.name == "never" {
+				st.CheckTimeout = 500 * time.Millisecond
+			}
 			_, err := f.lab().Run(context.Background(), stage.Steering{})
 			if tt.err == "" && err != nil || tt.err != "" && (!errors.Is(err, stage.ErrCheck) || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("error %v, want %q", err, tt.err)

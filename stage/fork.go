@@ -28,7 +28,7 @@ func (l *Lab) Fork(ctx context.Context, s Steering, opts Options) (*Lab, error) 
 	if copied.dir == l.dir {
 		return nil, fmt.Errorf("fork: %w: the same StateDir", ErrInvalid)
 	}
-	unlock, err := l.dir.lock(ctx, l.waiting())
+	unlock, err := l.lock(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -39,23 +39,30 @@ func (d stateDir) lock(ctx context.Context, waiting func(holder)) (unlock func()
 		f.Close()
 		return nil, err
 	}
-	host, _ := os.Hostname()
-	me, err := json.Marshal(holder{os.Getpid(), host, strings.Join(os.Args, " "), time.Now().Round(time.Second)})
-	if err == nil {
-		if err = f.Truncate(0); err == nil {
-			_, err = f.WriteAt(me, 0)
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() {
+	unlock = func() {
 		f.Truncate(0)
 		// A child between fork and exec has the file as well: closing is not enough.
 		syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 		f.Close()
-	}, nil
+	}
+	if err := writeHolder(f); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+func writeHolder(f *os.File) error {
+	host, _ := os.Hostname()
+	me, err := json.Marshal(holder{os.Getpid(), host, strings.Join(os.Args, " "), time.Now().Round(time.Second)})
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = f.WriteAt(me, 0)
+	return err
 }
 
 func flock(ctx context.Context, f *os.File, waiting func(holder)) error {

@@ -47,14 +47,11 @@ func (l *Lab) Rollback(ctx context.Context, stage string) (*Result, error) {
 
 // begin locks the lab and looks at everything.
 func (l *Lab) begin(ctx context.Context) (*run, func(), error) {
-	if len(l.opts.Targets) == 0 {
-		return nil, nil, fmt.Errorf("%w: no targets in the options", ErrInvalid)
-	}
-	unlock, err := l.dir.lock(ctx, l.waiting())
+	unlock, err := l.lock(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &run{Lab: l, peers: l.opts.Targets}
+	r := &run{Lab: l}
 	if r.tracks, err = l.tracks(ctx, Steering{}); err != nil {
 		unlock()
 		return nil, nil, err

@@ -30,7 +30,6 @@ type run struct {
 	*Lab
 	steering Steering
 	tracks   []*track
-	peers    map[string]Target
 	slots    chan struct{}
 	logs     string
 
@@ -50,16 +49,13 @@ type run struct {
 // Run return; the next one resumes after the last completed stages. So does one after
 // the program was killed, which a second Ctrl-C may well do if the first one ends ctx.
 func (l *Lab) Run(ctx context.Context, s Steering) (*Result, error) {
-	if len(l.opts.Targets) == 0 {
-		return nil, fmt.Errorf("run: %w: no targets in the options", ErrInvalid)
-	}
-	unlock, err := l.dir.lock(ctx, l.waiting())
+	unlock, err := l.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
 	start := time.Now()
-	r := &run{Lab: l, steering: s, slots: make(chan struct{}, l.opts.Parallel), peers: l.opts.Targets}
+	r := &run{Lab: l, steering: s, slots: make(chan struct{}, l.opts.Parallel)}
 	r.logs = l.dir.path("logs", start.UTC().Format("20060102T150405.000"))
 	l.dir.sweep()
 	if err := l.dir.pruneLogs(); err != nil {
@@ -73,13 +69,17 @@ func (l *Lab) Run(ctx context.Context, s Steering) (*Result, error) {
 	return &r.result, err
 }
 
-func (l *Lab) waiting() func(holder) {
+// lock takes the lab for what changes machines.
+func (l *Lab) lock(ctx context.Context) (unlock func(), err error) {
+	if len(l.opts.Targets) == 0 {
+		return nil, fmt.Errorf("%w options: no targets", ErrInvalid)
+	}
 	if l.opts.NoWait {
-		return nil
+		return l.dir.lock(ctx, nil)
 	}
-	return func(h holder) {
+	return l.dir.lock(ctx, func(h holder) {
 		l.emit(Event{Kind: Waiting, Text: "lab in use by " + h.String()})
-	}
+	})
 }
 
 func (r *run) do(ctx context.Context) error {
@@ -220,7 +220,7 @@ func text(err error) string {
 // PowerOff stops every machine and records that its tree is in order, so that the
 // next run need not restore it. Machines that do not run are left alone.
 func (l *Lab) PowerOff(ctx context.Context) error {
-	unlock, err := l.dir.lock(ctx, l.waiting())
+	unlock, err := l.lock(ctx)
 	if err != nil {
 		return err
 	}

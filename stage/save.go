@@ -33,6 +33,7 @@ func (m *machine) save(ctx context.Context, stage, key, parent string) error {
 	if err == nil {
 		err = m.state.update(func(st *machineState) {
 			st.Clean, st.Tree = true, key
+			st.Stale = slices.DeleteFunc(st.Stale, func(old string) bool { return old == name })
 			if key != m.baseKey {
 				st.Keys[stage] = key
 			}

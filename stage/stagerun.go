@@ -78,13 +78,9 @@ func (m *machine) carryOut(ctx context.Context, w *work, log string) (err error)
 			m.note("output of %s is incomplete: %v", w.Name, e)
 		}
 	}()
-	s := m.session(out)
+	s := m.session(w, out)
 	s.restart = m.reboot
 	s.bind = func(ctx context.Context, b Bind) error { return m.bind(ctx, w, b) }
-	for _, need := range w.Needs {
-		r, _ := parseRef(need)
-		s.peers[r.machine] = m.peers[r.machine]
-	}
 	if _, known := m.dir.loadPorts(w.parent); !known {
 		m.listen(ctx, s, w.parent)
 	}
@@ -108,8 +104,14 @@ func (m *machine) carryOut(ctx context.Context, w *work, log string) (err error)
 	return nil
 }
 
-func (m *machine) session(out *output) *Session {
-	return &Session{lab: m.Lab, machine: m.setup.Machine, target: m.target, out: out, peers: map[string]Target{}}
+// session is what the steps and checks of a stage see.
+func (m *machine) session(w *work, out *output) *Session {
+	s := &Session{lab: m.Lab, machine: m.setup.Machine, target: m.target, out: out, peers: map[string]Target{}}
+	for _, need := range w.Needs {
+		r, _ := parseRef(need)
+		s.peers[r.machine] = m.opts.Targets[r.machine]
+	}
+	return s
 }
 
 // reboot is what a step gets as its Restart.

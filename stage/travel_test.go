@@ -3,12 +3,12 @@ package stage_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prologin/rig/stage"
 )
@@ -155,8 +155,8 @@ type without struct{ command }
 
 func (w without) Probe(ctx context.Context, s *stage.Session) error {
 	out, err := s.Output(ctx, "cat", "/log")
-	if err == nil && containsWord(string(out), w.command[0]) {
-		err = errors.New("it is there")
+	if err == nil && slices.Contains(strings.Fields(string(out)), w.command[0]) {
+		err = fmt.Errorf("it is there, and stays: %w", stage.ErrInvalid) // no need to look again
 	}
 	return err
 }
@@ -164,11 +164,7 @@ func (w without) Probe(ctx context.Context, s *stage.Session) error {
 func TestBisect(t *testing.T) {
 	t.Parallel()
 	words := []string{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"}
-	plan := single(words...)
-	for i := range plan.Setups[0].Stages {
-		plan.Setups[0].Stages[i].CheckTimeout = 50 * time.Millisecond
-	}
-	f := newFixture(t, plan)
+	f := newFixture(t, single(words...))
 	if _, err := f.lab().Run(context.Background(), stage.Steering{}); err != nil {
 		t.Fatal(err)
 	}
@@ -186,10 +182,6 @@ func TestBisect(t *testing.T) {
 	if _, err := f.lab().Bisect(context.Background(), "gw", without{command{"never"}}); !errors.Is(err, stage.ErrNotFound) {
 		t.Errorf("a check that holds: %v", err)
 	}
-}
-
-func containsWord(text, word string) bool {
-	return slices.Contains(strings.Fields(text), word)
 }
 
 func TestPrune(t *testing.T) {
