@@ -117,31 +117,35 @@ func (c *Cmd) Run() error {
 
 // Start starts the command and does not wait for it. Wait has to be called.
 func (c *Cmd) Start() error {
+	if c.reaped != nil {
+		return c.fail(errors.New("started already"))
+	}
+	err := c.start()
+	closeAll(c.theirs)
+	if err != nil {
+		closeAll(c.ours)
+	}
+	return c.fail(err)
+}
+
+func (c *Cmd) start() error {
 	m := c.machine
 	m.calls.RLock()
 	defer m.calls.RUnlock()
 	l, err := c.startable()
 	if err != nil {
-		return c.fail(err)
+		return err
 	}
 	// A program with threads cannot join a user namespace.
 	if c.asUnit || !l.identity {
-		err := c.startUnit(l)
-		if err != nil {
-			closeAll(c.theirs)
-			closeAll(c.ours)
-		}
-		return c.fail(err)
+		return c.startUnit(l)
 	}
 	if c.cgroup, err = m.calls.open(m.cgroup()); err != nil {
-		return c.fail(err)
+		return err
 	}
-	err = c.startIn(l)
-	closeAll(c.theirs)
-	if err != nil {
-		closeAll(c.ours)
+	if err := c.startIn(l); err != nil {
 		m.calls.close(c.cgroup)
-		return c.fail(err)
+		return err
 	}
 	c.Process, c.reaped = c.inner.Process, make(chan struct{})
 	// Its parent is not in the machine, which would wait in vain for a
@@ -156,9 +160,6 @@ func (c *Cmd) Start() error {
 // startable says why a command cannot be started now, or gives the process that
 // it is to join.
 func (c *Cmd) startable() (*leader, error) {
-	if c.reaped != nil {
-		return nil, errors.New("started already")
-	}
 	if c.ctx.Err() != nil {
 		return nil, context.Cause(c.ctx)
 	}

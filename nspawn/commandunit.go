@@ -68,7 +68,6 @@ func (c *Cmd) startUnit(l *leader) (err error) {
 	if err := r.begin(c, properties); err != nil {
 		return err
 	}
-	closeAll(c.theirs)
 	r.copied = make(chan error, len(r.copies))
 	for _, copy := range r.copies {
 		go func() { r.copied <- copy() }()
@@ -229,7 +228,7 @@ func (r *unitRun) input(c *Cmd) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.theirs = append(c.theirs, read)
+	c.theirs, c.ours = append(c.theirs, read), append(c.ours, write)
 	r.copies = append(r.copies, func() error {
 		_, err := io.Copy(write, c.Stdin)
 		if errors.Is(err, unix.EPIPE) {
@@ -252,7 +251,7 @@ func (r *unitRun) output(c *Cmd, to io.Writer) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.theirs = append(c.theirs, write)
+	c.theirs, c.ours = append(c.theirs, write), append(c.ours, read)
 	r.copies = append(r.copies, func() error {
 		_, err := io.Copy(to, read)
 		return errors.Join(err, read.Close())

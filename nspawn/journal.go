@@ -64,7 +64,10 @@ func (m *Machine) Journal(ctx context.Context, options JournalOptions) iter.Seq2
 			var fields map[string]any
 			err := decoder.Decode(&fields)
 			if err != nil {
-				if err = errors.Join(ignoreEOF(err), wait()); err != nil {
+				if err = ignoreEOF(err); err != nil {
+					cancel() // it may go on writing what nobody reads
+				}
+				if err = errors.Join(err, wait()); err != nil {
 					yield(JournalEntry{}, m.fail("read the journal of", err))
 				}
 				return
