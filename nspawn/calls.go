@@ -34,8 +34,9 @@ func (c *calls) open(machine cgroup) (cgroup, error) {
 	g := parent.child(fmt.Sprintf("%d-%d", os.Getpid(), n))
 	err := unix.Mkdir(string(g), 0o755)
 	if errors.Is(err, unix.ENOENT) {
-		if err := parent.make(); err != nil {
-			return "", err
+		// Never the machine's own: that one is there, or it has ended.
+		if err := unix.Mkdir(string(parent), 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+			return "", fmt.Errorf("make control group %s: %w", parent, err)
 		}
 		err = unix.Mkdir(string(g), 0o755)
 	}

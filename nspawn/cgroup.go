@@ -34,8 +34,16 @@ func unifiedMount() (string, error) {
 		Hint: "mount -t cgroup2 none /sys/fs/cgroup/unified"}
 }
 
-// make creates the control group and those above it.
-func (g cgroup) make() error { return os.MkdirAll(string(g), 0o755) }
+// make creates the control group and those above it, which the end of another
+// machine may take away meanwhile.
+func (g cgroup) make() (err error) {
+	for range 100 {
+		if err = os.MkdirAll(string(g), 0o755); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
+}
 
 // child names a control group directly below.
 func (g cgroup) child(name string) cgroup { return cgroup(filepath.Join(string(g), name)) }
@@ -144,6 +152,16 @@ func (g cgroup) removeTree() error {
 		return &fs.PathError{Op: "rmdir", Path: string(g), Err: err}
 	}
 	return nil
+}
+
+// removeEmptyParents removes the two control groups above, which machines of one
+// state directory and of all share, where no machine is left in them.
+func (g cgroup) removeEmptyParents() {
+	for range 2 {
+		if g = cgroup(filepath.Dir(string(g))); unix.Rmdir(string(g)) != nil {
+			return
+		}
+	}
 }
 
 // backoff repeats what the kernel refuses only for a moment: a control group

@@ -140,7 +140,9 @@ func (d *direct) clean(ctx context.Context, rec *record) error {
 	if rec.BootID != bootID() {
 		return nil
 	}
-	return rec.Cgroup.remove(ctx)
+	err := rec.Cgroup.remove(ctx)
+	rec.Cgroup.removeEmptyParents()
+	return err
 }
 
 // rejoin takes up the boot that is in progress.

@@ -175,11 +175,6 @@ func (h *Host) removeEmpty() {
 			break
 		}
 	}
-	for _, g := range []cgroup{h.cgroup, cgroup(filepath.Dir(string(h.cgroup)))} {
-		if os.Remove(string(g)) != nil {
-			break
-		}
-	}
 }
 
 // Start starts a machine and returns once its first process exists; WaitReady
