@@ -147,23 +147,28 @@ func (d *direct) clean(ctx context.Context, rec *record) error {
 
 // rejoin takes up the boot that is in progress.
 func (d *direct) rejoin(_ context.Context, m *Machine) (*boot, error) {
+	m.mu.Lock()
+	rec := m.record
+	m.mu.Unlock()
 	b := newBoot()
 	var err error
-	if b.nspawn, err = openPidfd(m.record.Nspawn); err != nil {
+	if b.nspawn, err = openPidfd(rec.Nspawn); err != nil {
 		return nil, ErrNotFound
 	}
 	b.reap = b.nspawn.status
-	if b.leader, err = d.h.newLeader(m.record.Leader, m.record.Cgroup); err != nil {
+	if b.leader, err = d.h.newLeader(rec.Leader, rec.Cgroup); err != nil {
 		b.close()
 		return nil, ErrNotFound
 	}
 	close(b.known)
-	if m.record.Phase == phaseReady || m.record.Phase == phaseStopping {
+	if rec.isReady() {
 		close(b.ready)
 	}
+	m.mu.Lock()
 	m.boot = b
+	m.mu.Unlock()
 	if m.lock == nil {
-		return b, nil
+		return b, m.followRecord(b)
 	}
 	if b.notify, err = listenNotify(m.dir); err != nil {
 		b.close()

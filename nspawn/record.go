@@ -49,6 +49,9 @@ func inodeOf(path string) (inode, error) {
 	return inode{Dev: uint64(st.Dev), Ino: st.Ino}, nil
 }
 
+// isReady reports whether the machine has said that its start-up is complete.
+func (r *record) isReady() bool { return r.Phase == phaseReady || r.Phase == phaseStopping }
+
 // exclusive reports whether the machine changes its root in place.
 func (r *record) exclusive() bool {
 	return !r.Config.ReadOnly && !r.Config.Ephemeral &&

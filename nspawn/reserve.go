@@ -150,12 +150,8 @@ func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
 		if m, err = h.adoptNow(ctx, name); !errors.Is(err, errStarting) {
 			return m, err
 		}
-		// That the other program has died is no event; its lock is free then.
-		look, cancel := context.WithTimeout(ctx, 250*time.Millisecond)
-		waitErr := w.await(look)
-		cancel()
-		if waitErr != nil && ctx.Err() != nil {
-			return nil, errors.Join(err, context.Cause(ctx))
+		if waitErr := w.awaitOther(ctx); waitErr != nil {
+			return nil, errors.Join(err, waitErr)
 		}
 	}
 }

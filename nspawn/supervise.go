@@ -21,7 +21,7 @@ const cleanupPatience = 30 * time.Second
 func (m *Machine) start(ctx context.Context) error {
 	b, err := m.starter().launch(ctx, m)
 	if err != nil {
-		m.finish(ExitStatus{Code: -1})
+		m.finish(ExitStatus{Code: -1}, nil)
 		close(m.unwatched)
 		return errors.Join(err, m.err)
 	}
@@ -63,17 +63,37 @@ func (m *Machine) supervise(b *boot) {
 		status := b.reap()
 		b.close()
 		close(b.over)
-		next, err := m.reboot(status)
-		if err != nil {
-			m.host.log.Error("machine did not come back from its reboot", "machine", m.Name(), "error", err)
+		next, err := m.nextBoot(status)
+		if next == nil && m.lock == nil && m.host.closing.Err() != nil {
+			return // it is the other program's to finish
 		}
 		if next == nil {
-			m.finish(status)
+			m.finish(status, err)
 			return
 		}
 		close(b.next)
 		b = next
 	}
+}
+
+// nextBoot is the machine's life after one that is over, or nil.
+func (m *Machine) nextBoot(status ExitStatus) (*boot, error) {
+	if m.lock == nil {
+		ctx, cancel := context.WithTimeout(m.host.closing, cleanupPatience)
+		defer cancel()
+		next, err := m.nextByOther(ctx)
+		if next != nil {
+			m.tell(EventRebooted, status)
+		}
+		if next != nil || err != nil || m.lock == nil {
+			return next, err
+		}
+	}
+	next, err := m.reboot(status)
+	if err != nil {
+		err = fmt.Errorf("it did not come back from its reboot: %w", err)
+	}
+	return next, err
 }
 
 // reboot starts the machine again if that is what its end meant.
@@ -111,18 +131,18 @@ func (m *Machine) detach(b *boot) {
 	}
 }
 
-// finish removes what the machine leaves behind and says that it has ended.
-func (m *Machine) finish(status ExitStatus) {
+// finish removes what the machine leaves behind and says that it has ended; failed
+// is what went wrong before.
+func (m *Machine) finish(status ExitStatus, failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
 	defer cancel()
 	console := m.Console(consoleLines)
-	var err error
+	err := failed
 	if m.lock != nil {
 		m.mu.Lock()
 		rec := m.record
 		m.mu.Unlock()
-		err = m.host.clean(ctx, &rec, m.dir)
-		err = errors.Join(err, m.lock.release())
+		err = errors.Join(failed, m.host.clean(ctx, &rec, m.dir), m.lock.release())
 	}
 	m.host.forget(m)
 	m.mu.Lock()
