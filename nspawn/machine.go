@@ -110,9 +110,25 @@ func (m *Machine) endError() error {
 	}
 }
 
+// initGaveUp is the status of a systemd that cannot go on as a container's first
+// process.
+const initGaveUp = 255
+
+// endHint says what may have kept the machine from running. The machine is locked.
+func (m *Machine) endHint() string {
+	if m.exit.Code != initGaveUp || len(m.record.Config.Command) > 0 {
+		return ""
+	}
+	f := findInotify(context.Background())
+	if !errors.Is(f.Err, ErrNotSupported) {
+		return ""
+	}
+	return "its init gave up, as for want of inotify instances, of which there are " + f.Detail + ": " + f.Remedy
+}
+
 // Wait blocks until the machine has ended for good, reboots not counted, and
-// everything of it is gone from the host. The error is that of the clean-up, the
-// context's, or matches ErrClosed when its Host was closed.
+// everything of it is gone from the host. The error is that of the clean-up or of a
+// reboot that failed, the context's, or matches ErrClosed when its Host was closed.
 func (m *Machine) Wait(ctx context.Context) (ExitStatus, error) {
 	select {
 	case <-m.unwatched:
@@ -150,7 +166,13 @@ func (m *Machine) fail(op string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	return &Error{Op: op, Machine: m.Name(), Err: err, Console: m.Console(consoleLines)}
+	e := &Error{Op: op, Machine: m.Name(), Err: err, Console: m.Console(consoleLines)}
+	if errors.Is(err, ErrNotRunning) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		e.Hint = m.endHint()
+	}
+	return e
 }
 
 func (m *Machine) currentBoot() *boot {

@@ -49,7 +49,7 @@ func (m *Machine) startFailure() error {
 	if m.exit.Signal != 0 {
 		err = fmt.Errorf("systemd-nspawn was killed by %v before the machine began", m.exit.Signal)
 	}
-	return &Error{Op: "start", Machine: m.record.Config.Name, Err: errors.Join(err, m.err), Console: m.console}
+	return &Error{Op: "start", Machine: m.record.Config.Name, Err: errors.Join(err, m.err), Console: m.console, Hint: m.endHint()}
 }
 
 // supervise owns the machine from its first boot to its end.

@@ -94,32 +94,6 @@ func testCommandAsPayload(t *testing.T, s *suite) {
 	}
 }
 
-// testBrokenInit is a PID 1 that crashes, and one that does nothing any more.
-func testBrokenInit(t *testing.T, s *suite) {
-	crashed := s.boot(t, nspawn.Config{Name: s.name("crashed")})
-	if err := unix.Kill(crashed.Leader(), unix.SIGSEGV); err != nil {
-		t.Fatal(err)
-	}
-	if status, err := crashed.Wait(testContext(t)); err != nil || status.Code == 0 || status.Forced != "" {
-		t.Errorf("crashed: %+v, %v", status, err)
-	}
-	if err := crashed.Command(testContext(t), "true").Run(); !errors.Is(err, nspawn.ErrNotRunning) {
-		t.Errorf("Command after the crash: %v", err)
-	}
-	hung := s.boot(t, nspawn.Config{
-		Name: s.name("hung"), Root: crashed.Root(), Stop: nspawn.StopTimeouts{Poweroff: 50 * time.Millisecond, Terminate: 5 * time.Second},
-	})
-	if err := unix.Kill(hung.Leader(), unix.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	if err := hung.Stop(testContext(t)); err != nil {
-		t.Error(err)
-	}
-	if status, err := hung.Wait(testContext(t)); err != nil || status.Forced == "" {
-		t.Errorf("hung: %+v, %v", status, err)
-	}
-}
-
 // awaitConsole waits until a payload has said a word.
 func awaitConsole(t *testing.T, m *nspawn.Machine, word string) {
 	t.Helper()
@@ -258,24 +232,5 @@ func testStartRefuses(t *testing.T, s *suite) {
 	}
 	if _, err := s.host.Find(ctx, s.name("second")); !errors.Is(err, nspawn.ErrNotFound) {
 		t.Errorf("something is left of a refused machine: %v", err)
-	}
-}
-
-func testStartFailureShowsConsole(t *testing.T, s *suite) {
-	root := s.root(t)
-	// Check sees an init; the kernel cannot run it.
-	for _, name := range []string{"usr/lib/systemd/systemd", "usr/sbin/init"} {
-		os.Remove(filepath.Join(root, name))
-		if err := os.WriteFile(filepath.Join(root, name), []byte("not a program"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m, err := s.host.Start(testContext(t), nspawn.Config{Name: s.name("broken"), Root: root})
-	if err == nil {
-		err = m.WaitReady(testContext(t))
-	}
-	var failed *nspawn.Error
-	if !errors.As(err, &failed) || !strings.Contains(strings.Join(failed.Console, "\n"), "xec") {
-		t.Errorf("error: %v", err)
 	}
 }

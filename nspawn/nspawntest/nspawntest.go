@@ -38,6 +38,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"Reboot", testReboot},
 		{"StartRefuses", testStartRefuses},
 		{"StartFailureShowsConsole", testStartFailureShowsConsole},
+		{"InitGivesUp", testInitGivesUp},
 		{"Command", testCommand},
 		{"CommandSurroundings", testCommandSurroundings},
 		{"CommandPipes", testCommandPipes},
