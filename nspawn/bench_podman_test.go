@@ -2,12 +2,12 @@ package nspawn_test
 
 import (
 	"os/exec"
-	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/internal/testroot"
+	"github.com/prologin/rig/nspawn"
 )
 
 // BenchmarkPodman runs commands in a container of the same root.
@@ -16,17 +16,19 @@ func BenchmarkPodman(b *testing.B) {
 		b.Skip("podman is not installed: podman and crun (Debian, Arch)")
 	}
 	m := benchMachine(b, "bench-podman")
-	runtime.LockOSThread() // never unlocked: the thread's mounts go with it
-	if err := onlyUnifiedCgroups(); err != nil {
+	unified, err := unifiedThread(b)
+	if err != nil {
 		b.Skipf("podman wants control groups of version 2 alone: %v", err)
 	}
 	const name = "rig-bench-podman"
 	state := b.TempDir() // nothing of podman's is left on the host
 	podman := func(args ...string) error {
-		return run("podman", append([]string{"--root=" + state, "--runroot=" + state, "--tmpdir=" + state}, args...)...)
+		return unified(func() error {
+			return run("podman", append([]string{"--root=" + state, "--runroot=" + state, "--tmpdir=" + state}, args...)...)
+		})
 	}
 	// Limits that a container of root gets by default cannot be had everywhere.
-	err := podman("run", "--detach", "--name="+name, "--network=none", "--cgroups=disabled", "--ulimit=nofile=1024:1024",
+	err = podman("run", "--detach", "--name="+name, "--network=none", "--cgroups=disabled", "--ulimit=nofile=1024:1024",
 		"--ulimit=nproc=4096:4096", "--rootfs", testroot.Clone(b, testroot.Trixie), "sleep", "infinity")
 	if err != nil {
 		b.Skipf("podman starts nothing here: %v", err)
@@ -42,8 +44,24 @@ func BenchmarkPodman(b *testing.B) {
 		func() error { return podman("exec", name, "/bin/true") })
 }
 
-// onlyUnifiedCgroups gives the calling thread, and what it starts, a view of the
-// host without version 1.
+// unifiedThread returns what runs functions on a thread of their own, which sees the
+// host without control groups of version 1, until the end of the benchmark.
+func unifiedThread(b *testing.B) (run func(func() error) error, err error) {
+	calls, results := make(chan func() error), make(chan error)
+	go nspawn.OwnThread(func() {
+		for call := range calls {
+			results <- call()
+		}
+	})
+	b.Cleanup(func() { close(calls) })
+	run = func(call func() error) error {
+		calls <- call
+		return <-results
+	}
+	return run, run(onlyUnifiedCgroups)
+}
+
+// onlyUnifiedCgroups gives the calling thread, and what it starts, this view.
 func onlyUnifiedCgroups() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return err

@@ -73,6 +73,9 @@ func openHost(t testing.TB, options nspawn.HostOptions) *nspawn.Host {
 			out, _ := exec.Command("find", options.StateDir).Output()
 			t.Errorf("the state directory is left:\n%s", out)
 		}
+		if _, err := os.Stat(host.Cgroup()); err == nil {
+			t.Errorf("control group %s is left", host.Cgroup())
+		}
 	})
 	return host
 }
