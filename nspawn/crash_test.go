@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/nspawn/nspawntest"
 )
 
 // play is what the program to be killed does: start a machine, say so, and hang.
@@ -60,7 +61,7 @@ func killedProgram(t *testing.T, name, state, root, until string, later time.Dur
 func TestFoundAfterSIGKILL(t *testing.T) {
 	t.Parallel()
 	privileged(t)
-	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
+	state, root := nspawntest.StateDir(t), newRoot(t)
 	killedProgram(t, "orphan", state, root, "ready", 0)
 	events := newEventLog()
 	host := openHost(t, nspawn.HostOptions{StateDir: state, Events: events.tell})
@@ -108,7 +109,7 @@ func TestFoundAfterSIGKILL(t *testing.T) {
 func TestKilledAtAnyTime(t *testing.T) {
 	t.Parallel()
 	privileged(t)
-	state, root := filepath.Join(t.TempDir(), "state"), newRoot(t)
+	state, root := nspawntest.StateDir(t), newRoot(t)
 	moments := []time.Duration{0, 1, 2, 4, 8, 16, 32, 64, 128}
 	for _, later := range moments {
 		killedProgram(t, "foundling", state, root, "open", later*time.Millisecond)
@@ -202,7 +203,7 @@ func parentOf(t *testing.T, pid int) (parent int) {
 // is free at once.
 func TestTwoPrograms(t *testing.T) {
 	t.Parallel()
-	state := filepath.Join(t.TempDir(), "state")
+	state := nspawntest.StateDir(t)
 	first := openHost(t, nspawn.HostOptions{StateDir: state})
 	ctx := testContext(t)
 	root := newRoot(t)
@@ -252,7 +253,7 @@ func TestTwoPrograms(t *testing.T) {
 // one that supervised it.
 func TestSupervisorDies(t *testing.T) {
 	t.Parallel()
-	state := filepath.Join(t.TempDir(), "state")
+	state := nspawntest.StateDir(t)
 	ctx := testContext(t)
 	root := newRoot(t)
 	first, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: state})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prologin/rig/internal/testhost"
 	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/nspawn/nspawntest"
 )
 
 // TestMachinectl wants systemd's own programs to know a machine of ours.
@@ -20,7 +21,7 @@ func TestMachinectl(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(root, "var/log/journal"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	state := filepath.Join(t.TempDir(), "state")
+	state := nspawntest.StateDir(t)
 	events := newEventLog()
 	host := openHost(t, nspawn.HostOptions{StateDir: state, Events: events.tell})
 	m := boot(t, host, nspawn.Config{Name: "known", Root: root, LinkJournal: "try-guest"})

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/nspawn/nspawntest"
 )
 
 // TestMain lets the test binary stand in for a program that is killed.
@@ -55,7 +55,7 @@ func openHost(t testing.TB, options nspawn.HostOptions) *nspawn.Host {
 	t.Helper()
 	privileged(t)
 	if options.StateDir == "" {
-		options.StateDir = filepath.Join(t.TempDir(), "state")
+		options.StateDir = nspawntest.StateDir(t)
 	}
 	if testing.Verbose() && options.Logger == nil {
 		options.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/nspawn/nspawntest"
 )
 
 // shellRole is the program that a person runs in a terminal: a shell in a machine
@@ -39,7 +40,7 @@ func TestShellInTmux(t *testing.T) {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("tmux is not installed")
 	}
-	state, dir := filepath.Join(t.TempDir(), "state"), t.TempDir()
+	state, dir := nspawntest.StateDir(t), t.TempDir()
 	m := boot(t, openHost(t, nspawn.HostOptions{StateDir: state}), nspawn.Config{Name: "tmux"})
 	self, err := os.Executable()
 	if err != nil {
