@@ -24,7 +24,7 @@ Type=oneshot
 ExecStart=sh -c 'exec >/facts/new 2>&1; hostname; cat /etc/machine-id; tr "\\0" "\\n" </proc/1/environ | grep -e GREETING -e container; \
 	tr "\\0" " " </proc/1/cmdline; systemctl is-enabled cron.service; grep Cap /proc/1/status; ls /sys/class/net; \
 	grep -e " /mnt " -e " /ro " -e " /srv " /proc/self/mounts | cut -d" " -f2-4 | sed "s/,workdir=.*//"; cat /ro/a:b; stat -c %%t:%%T /dev/fuse; cat /run/credentials/@system/motto; \
-	ulimit -Hn; mv /facts/new /facts/done; poweroff'
+	ulimit -Hn; exec >/dev/null 2>&1; mv /facts/new /facts/done; poweroff'
 ExecStartPost=sleep infinity
 `
 
