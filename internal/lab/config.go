@@ -49,6 +49,10 @@ type Machine struct {
 	// an empty Hostname means Name.
 	Config nspawn.Config
 
+	// Addresses are those that it is going to have on the bridge. While it boots it is asked
+	// whether somebody else has one, which is a [*TakenError].
+	Addresses []netip.Addr
+
 	// Boots, if set, is the tree that the machine boots from in place of a clone of
 	// the base. Such a machine is started when it is first used, by when that tree
 	// has to be there, and its own volume stays empty.

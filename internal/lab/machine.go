@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/prologin/rig/internal/intree"
 	"github.com/prologin/rig/nspawn"
@@ -89,11 +92,32 @@ func (m *machine) boot(ctx context.Context) error {
 	if err := m.lab.wired(ctx); err != nil {
 		return err
 	}
-	if err := started.WaitReady(ctx); err != nil {
+	if err := m.settle(ctx, started, config.Network.MAC); err != nil {
 		return err
 	}
 	m.lab.came(m.Name)
 	return nil
+}
+
+// settle waits until the machine is ready, and meanwhile asks whether others have its
+// addresses: then it is killed, so that nobody takes it for them.
+func (m *machine) settle(ctx context.Context, started *nspawn.Machine, mac net.HardwareAddr) error {
+	if len(m.Addresses) == 0 {
+		return started.WaitReady(ctx)
+	}
+	booting, failed := errgroup.WithContext(ctx)
+	asking, ready := context.WithCancel(failed)
+	booting.Go(func() error {
+		defer ready()
+		return started.WaitReady(failed)
+	})
+	booting.Go(func() error { return conflict(asking, m.lab.Netns, m.lab.Bridge(), m.Addresses, mac) })
+	err := booting.Wait()
+	if taken := (*TakenError)(nil); errors.As(err, &taken) {
+		taken.Machine = m.Name
+		return &HostError{errors.Join(err, started.Kill(context.WithoutCancel(ctx)))}
+	}
+	return err
 }
 
 // afterPatience is how long a machine is waited for that has to be up before another.

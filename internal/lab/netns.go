@@ -38,23 +38,30 @@ func newNetns() (path string, closeNetns func() error, err error) {
 // Dial connects from the host as the lab sees it: from its network namespace.
 func (l *Lab) Dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
 	var dialer net.Dialer
-	if l.Netns == "" {
-		return dialer.DialContext(ctx, network, address)
-	}
-	err = onThread(func() error {
-		ns, err := os.Open(l.Netns)
-		if err != nil {
-			return err
-		}
-		defer ns.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("join %s: %w", l.Netns, err)
-		}
+	err = inNetns(l.Netns, func() error {
 		// Of a literal address; a name would be looked up by other threads.
 		conn, err = dialer.DialContext(ctx, network, address)
 		return err
 	})
 	return conn, err
+}
+
+// inNetns runs f in the network namespace of that path; empty means the caller's.
+func inNetns(path string, f func() error) error {
+	if path == "" {
+		return f()
+	}
+	return onThread(func() error {
+		ns, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer ns.Close()
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("join %s: %w", path, err)
+		}
+		return f()
+	})
 }
 
 // onThread runs f on a thread that ends with it, so that nobody inherits its

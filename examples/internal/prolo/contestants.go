@@ -28,7 +28,7 @@ func contestants(number int) []machine {
 			ip:      fmt.Sprintf("192.168.0.%d", 30+i), mtype: "user", room: "pasteur",
 		}
 		list[i] = machine{
-			Machine: lab.Machine{Name: r.machine, Config: nspawn.Config{
+			Machine: lab.Machine{Name: r.machine, Addresses: addresses(r.ip), Config: nspawn.Config{
 				// What a contestant's machine does not need to report in.
 				KernelCommandLine: nspawn.MaskUnits("systemd-logind.service", "sshd.service", "systemd-timesyncd.service"),
 			}},

@@ -26,13 +26,13 @@ type machine struct {
 func machines(p Payload) []machine {
 	list := []machine{
 		{
-			Machine: lab.Machine{Name: MachineGW},
+			Machine: lab.Machine{Name: MachineGW, Addresses: addresses(UplinkAddress, LANAddress, AlienAddress)},
 			stages:  gwStages,
 			keep:    "curl http://" + UplinkAddress + "/, dig @" + UplinkAddress + " gw." + Domain,
 		},
 		{
 			Machine: lab.Machine{
-				Name: MachineRHFS, After: MachineGW, Announce: rhfs0.announce(p),
+				Name: MachineRHFS, After: MachineGW, Announce: rhfs0.announce(p), Addresses: addresses(rhfs0.ip),
 				// For the NFS server in user space.
 				Config: nspawn.Config{SystemCallFilter: []string{"open_by_handle_at", "name_to_handle_at"}},
 			},
@@ -40,13 +40,14 @@ func machines(p Payload) []machine {
 			needs:  []string{MachineGW},
 		},
 		{
-			Machine: lab.Machine{Name: MachineWeb, After: MachineGW, Announce: web.announce(p)},
+			Machine: lab.Machine{Name: MachineWeb, After: MachineGW, Announce: web.announce(p), Addresses: addresses(web.ip)},
 			stages:  webStages,
 			needs:   []string{MachineGW},
 		},
 		{
 			Machine: lab.Machine{
-				Name: MachinePas, After: MachineGW, Announce: pas.announce(p), Boots: &lab.Tree{Machine: MachineRHFS, Path: "/export/nfsroot_ro"},
+				Name: MachinePas, After: MachineGW, Announce: pas.announce(p), Addresses: addresses(pas.ip),
+				Boots:  &lab.Tree{Machine: MachineRHFS, Path: "/export/nfsroot_ro"},
 				Config: nspawn.Config{ReadOnly: true, Tmpfs: pasTmpfs(), Devices: []string{"/dev/fuse"}},
 			},
 			stages: pasStages,
@@ -62,6 +63,14 @@ func machines(p Payload) []machine {
 		}
 	}
 	return list
+}
+
+// addresses parses constants.
+func addresses(list ...string) (parsed []netip.Addr) {
+	for _, address := range list {
+		parsed = append(parsed, netip.MustParseAddr(address))
+	}
+	return parsed
 }
 
 // pasTmpfs is what a contestant's machine forgets when it is switched off.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/prologin/rig/archboot/archtest"
 	"github.com/prologin/rig/examples/internal/prolo"
-	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/snapshot"
 )
 
@@ -37,6 +35,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"link":   link,
 		"mirror": mirror,
 		"pool":   pool,
+
+		"stranger": stranger,
 	}
 }
 
@@ -137,18 +137,11 @@ func inside(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: inside REGEXP COMMAND")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	h, err := nspawn.Open(ctx, nspawn.HostOptions{})
-	ts.Check(err)
-	defer h.Close()
 	name, command := "mygw", args[1:]
 	if strings.HasSuffix(command[0], ":") {
 		name, command = strings.TrimSuffix(command[0], ":"), command[1:]
 	}
-	m, err := h.Find(ctx, name)
-	ts.Check(err)
-	output, err := m.Command(ctx, command[0], command[1:]...).CombinedOutput()
+	output, err := Output(name, command...)
 	ts.Logf("%s", output)
 	if err != nil {
 		ts.Fatalf("%v\n%s", err, output)
@@ -162,23 +155,17 @@ func inside(ts *testscript.TestScript, neg bool, args []string) {
 // look like that again.
 func host(ts *testscript.TestScript, neg bool, args []string) {
 	file := ts.MkAbs("host.before")
+	look, err := Look(ts.Getenv("STATE"))
+	ts.Check(err)
 	switch {
 	case !neg && len(args) == 1 && args[0] == "keep":
-		ts.Check(os.WriteFile(file, []byte(hostLook(ts)), 0o600))
+		ts.Check(os.WriteFile(file, []byte(strings.Join(look, "\n")), 0o600))
 	case !neg && len(args) == 1 && args[0] == "same":
 		before, err := os.ReadFile(file)
 		ts.Check(err)
-		after := strings.Split(hostLook(ts), "\n")
-		for _, line := range after {
-			if !slices.Contains(strings.Split(string(before), "\n"), line) {
-				ts.Fatalf("left on the host: %s", line)
-			}
-		}
-		for line := range strings.SplitSeq(string(before), "\n") {
-			// Mounts and control groups may be those of other tests, which come to their end.
-			if !slices.Contains(after, line) && !strings.HasPrefix(line, "mount ") && !strings.HasPrefix(line, "cgroup ") {
-				ts.Fatalf("gone from the host: %s", line)
-			}
+		left, gone := Left(strings.Split(string(before), "\n"), strings.Split(strings.Join(look, "\n"), "\n"))
+		if len(left)+len(gone) > 0 {
+			ts.Fatalf("left on the host: %q; gone from it: %q", left, gone)
 		}
 	default:
 		ts.Fatalf("usage: host keep|same")

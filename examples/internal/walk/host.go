@@ -5,25 +5,22 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/nspawn"
 )
 
-// hostLook lists all that a lab makes on a host, as the kernel has it.
-func hostLook(ts *testscript.TestScript) string {
+// Look lists all that a lab with that state directory makes on a host, as the kernel
+// has it, a line for each.
+func Look(state string) ([]string, error) {
 	var look []string
 	add := func(kind string, items ...string) {
 		for _, item := range items {
@@ -31,48 +28,79 @@ func hostLook(ts *testscript.TestScript) string {
 		}
 	}
 	links, err := netlink.LinkList()
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range links {
 		add("link", l.Attrs().Name)
 	}
 	for _, program := range []string{"iptables-save", "ip6tables-save"} {
-		rules, err := exec.Command(program).Output()
-		ts.Check(err)
-		for line := range strings.Lines(string(rules)) {
-			if !strings.HasPrefix(line, "#") {
-				add(program, regexp.MustCompile(`\[\d+:\d+\]`).ReplaceAllString(strings.TrimSpace(line), ""))
-			}
+		rules, err := rules(program)
+		if err != nil {
+			return nil, err
 		}
+		add(program, rules...)
 	}
 	forward, err := os.ReadFile("/proc/sys/net/ipv4/ip_forward")
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := mounts()
+	if err != nil {
+		return nil, err
+	}
 	add("ip_forward", string(forward))
-	add("mount", mounts(ts)...)
-	add("loop device of", loops(ts)...)
+	add("mount", mounts...)
+	add("loop device of", loops(filepath.Dir(state))...)
 	add("cgroup", cgroups()...)
-	add("process", processes(ts.Getenv("STATE"))...)
-	add("file", files(ts.Getenv("STATE"), "/run/rig", "/var/lib/machines")...)
-	return strings.Join(look, "\n")
+	add("process", processes(state)...)
+	add("file", files(state, "/run/rig", "/var/lib/machines")...)
+	return look, nil
 }
 
-func mounts(ts *testscript.TestScript) []string {
+// Left compares two looks at a host. It returns what is new since before, and what is
+// gone but for mounts and control groups: these may be those of other tests, which come
+// to their end.
+func Left(before, after []string) (left, gone []string) {
+	for _, line := range after {
+		if !slices.Contains(before, line) {
+			left = append(left, line)
+		}
+	}
+	for _, line := range before {
+		if !slices.Contains(after, line) && !strings.HasPrefix(line, "mount ") && !strings.HasPrefix(line, "cgroup ") {
+			gone = append(gone, line)
+		}
+	}
+	return left, gone
+}
+
+var counters = regexp.MustCompile(`\[\d+:\d+\]`)
+
+func rules(program string) (list []string, err error) {
+	rules, err := exec.Command(program).Output()
+	for line := range strings.Lines(string(rules)) {
+		if !strings.HasPrefix(line, "#") {
+			list = append(list, counters.ReplaceAllString(strings.TrimSpace(line), ""))
+		}
+	}
+	return list, err
+}
+
+func mounts() (points []string, err error) {
 	data, err := os.ReadFile("/proc/self/mountinfo")
-	ts.Check(err)
-	var points []string
 	for line := range strings.Lines(string(data)) {
 		points = append(points, strings.Fields(line)[4])
 	}
-	return points
+	return points, err
 }
 
-// loops lists the backing files below the test's directory; others are not ours.
-func loops(ts *testscript.TestScript) []string {
-	names, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	ts.Check(err)
-	var list []string
+// loops lists the backing files below a directory; others are not ours.
+func loops(dir string) (list []string) {
+	names, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	for _, name := range names {
 		file, err := os.ReadFile(name)
-		if err == nil && strings.HasPrefix(string(file), filepath.Dir(ts.Getenv("STATE"))) {
+		if err == nil && strings.HasPrefix(string(file), dir) {
 			list = append(list, string(file))
 		}
 	}
@@ -130,93 +158,4 @@ func files(dirs ...string) []string {
 	}
 	slices.Sort(list)
 	return list
-}
-
-// link add NAME [ADDRESS] makes a bridge that is not ours; link del NAME removes it.
-func link(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: link add|del NAME [ADDRESS]")
-	}
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: args[1]}}
-	if args[0] == "del" {
-		ts.Check(netlink.LinkDel(bridge))
-		return
-	}
-	ts.Check(netlink.LinkAdd(bridge))
-	if len(args) > 2 {
-		address, err := netlink.ParseAddr(args[2])
-		ts.Check(err)
-		ts.Check(netlink.AddrAdd(bridge, address))
-	}
-	ts.Check(netlink.LinkSetUp(bridge))
-}
-
-// world up puts a second host beyond an uplink of this one: 203.0.113.2, with a
-// web server that answers with the address of whoever asks and knows no way back
-// to any other network. world down removes both.
-func world(ts *testscript.TestScript, neg bool, args []string) {
-	switch {
-	case !neg && len(args) == 1 && args[0] == "up":
-		ts.Check(worldUp())
-	case !neg && len(args) == 1 && args[0] == "down":
-		ts.Check(netlink.LinkDel(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "uplink"}}))
-	default:
-		ts.Fatalf("usage: world up|down")
-	}
-}
-
-func worldUp() error {
-	ready := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread and its namespace die with the server
-		ready <- serveWorld()
-		select {}
-	}()
-	if err := <-ready; err != nil {
-		return err
-	}
-	return setUp("uplink", "203.0.113.1/24")
-}
-
-// serveWorld turns the calling thread's namespace into a new one, wires it to the
-// old one and starts the server in it.
-func serveWorld() error {
-	old, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return err
-	}
-	defer old.Close()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "world"}, PeerName: "uplink", PeerNamespace: netlink.NsFd(old.Fd())}
-	if err := netlink.LinkAdd(veth); err != nil {
-		return err
-	}
-	if err := setUp("world", "203.0.113.2/24"); err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", "203.0.113.2:80")
-	if err != nil {
-		return err
-	}
-	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "you are", r.RemoteAddr)
-	}))
-	return nil
-}
-
-func setUp(name, address string) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	a, err := netlink.ParseAddr(address)
-	if err != nil {
-		return err
-	}
-	if err := netlink.AddrAdd(l, a); err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(l)
 }
