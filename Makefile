@@ -51,8 +51,10 @@ test-lab: ## boot a virtual machine over the network, beside the lab: takes minu
 	@$(GO) run ./internal/cmd/needs -vm
 	RIG_LAB=all $(GO) test -timeout 30m $(ROOT) -v ./examples/pas
 
-test-suites: needs ## test with machines and mirrors of every Debian suite and with all add-ons: takes half an hour
+test-suites: needs bin/testhost ## test with machines and mirrors of every Debian suite and with all add-ons: takes half an hour
 	RIG_SUITES=all $(GO) test -timeout 60m $(ROOT) ./archboot/... ./nspawn
+	$(TESTHOST) build
+	CGO_ENABLED=0 RIG_SUITES=all $(GO) test -timeout 60m -run Conformance -exec "$(TESTHOST) exec" ./nspawn
 
 # Where Arch's own packages and Debian's package archlinux-keyring have the keys.
 KEYS ?= $(firstword $(wildcard /usr/share/pacman/keyrings/archlinux.gpg /usr/share/keyrings/archlinux.gpg))
@@ -76,8 +78,10 @@ supply: ## what we build on: go.mod tidy and verified, no known vulnerability, t
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 TORTURE := Kill|Crash|Torture|Soak|Escape|Death|Conformance/.*/Escapes
-torture: needs ## kill, soak and escape tests, all of them, and what they counted: takes an hour
+torture: needs bin/testhost ## kill, soak and escape tests, all of them, and what they counted: takes an hour
+	@$(TESTHOST) build
 	@RIG_TORTURE=1 $(GO) test -timeout 90m $(ROOT) -v -run '$(TORTURE)' ./... >torture.out; status=$$?; \
+	RIG_TORTURE=1 CGO_ENABLED=0 $(GO) test -timeout 60m -v -run Torture -exec "$(TESTHOST) exec" ./nspawn >>torture.out || status=1; \
 	grep -E '^(FAIL|panic)|^ *--- FAIL' torture.out; sed -n 's/.*tally: //p' torture.out | sort | \
 	awk -F ': ' '{ n[$$1] += $$2 } END { for (what in n) printf "%-60s %8d\n", what, n[what] }' | sort; exit $$status
 
