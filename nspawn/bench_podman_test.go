@@ -15,7 +15,7 @@ func BenchmarkPodman(b *testing.B) {
 	if _, err := exec.LookPath("podman"); err != nil {
 		b.Skip("podman is not installed: podman and crun (Debian, Arch)")
 	}
-	m := benchMachine(b, "bench-podman")
+	m := benchMachine(b, "bench-podman", testroot.Trixie)
 	unified, err := unifiedThread(b)
 	if err != nil {
 		b.Skipf("podman wants control groups of version 2 alone: %v", err)
@@ -38,10 +38,7 @@ func BenchmarkPodman(b *testing.B) {
 			b.Error(err)
 		}
 	})
-	ctx := b.Context()
-	compare(b, "exec-podman",
-		func() error { return m.Command(ctx, "/bin/true").Run() },
-		func() error { return podman("exec", name, "/bin/true") })
+	compareCommand(b, "exec-podman", m, func() error { return podman("exec", name, "/bin/true") })
 }
 
 // unifiedThread returns what runs functions on a thread of their own, which sees the
