@@ -17,7 +17,8 @@ import (
 	"github.com/prologin/rig/nspawn/nspawntest"
 )
 
-// play is what the program to be killed does: start a machine, say so, and hang.
+// play is what the program to be killed does: start a machine, say so, and hang; or
+// go on to reboot it, run a command in it and stop it.
 func play(name string) error {
 	ctx := context.Background()
 	host, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: os.Getenv("NSPAWN_TEST_STATE")})
@@ -34,15 +35,22 @@ func play(name string) error {
 		return err
 	}
 	fmt.Println("ready")
-	select {}
+	if os.Getenv("NSPAWN_TEST_GO_ON") == "" {
+		select {}
+	}
+	if err := m.Reboot(ctx); err != nil {
+		return err
+	}
+	_ = m.Command(ctx, "sleep", "0.1").Run()
+	return m.Stop(ctx)
 }
 
 // killedProgram runs the role until it has said a word, waits a while more, and
 // kills it.
-func killedProgram(t *testing.T, name, state, root, until string, later time.Duration) {
+func killedProgram(t *testing.T, name, state, root, until string, later time.Duration, env ...string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "NSPAWN_TEST_ROLE="+name, "NSPAWN_TEST_STATE="+state, "NSPAWN_TEST_MACHINE="+root)
+	cmd.Env = append(env, append(os.Environ(), "NSPAWN_TEST_ROLE="+name, "NSPAWN_TEST_STATE="+state, "NSPAWN_TEST_MACHINE="+root)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -104,40 +112,50 @@ func TestFoundAfterSIGKILL(t *testing.T) {
 	}
 }
 
-// TestKilledAtAnyTime kills the program at many instants of a start. The next
-// one finds the machine running or nothing, and can start it.
+// TestKilledAtAnyTime kills the program at many instants of a machine's life: in its
+// start, its reboot, a command and its end. The next program finds the machine
+// running or nothing, and can start it.
 func TestKilledAtAnyTime(t *testing.T) {
 	t.Parallel()
 	privileged(t)
 	state, root := nspawntest.StateDir(t), newRoot(t)
-	moments := []time.Duration{0, 1, 2, 4, 8, 16, 32, 64, 128}
-	for _, later := range moments {
-		killedProgram(t, "foundling", state, root, "open", later*time.Millisecond)
-		func() {
-			host, err := nspawn.Open(testContext(t), nspawn.HostOptions{StateDir: state})
-			if err != nil {
-				t.Fatal(err)
+	killed := 0
+	for until, moments := range map[string][]time.Duration{
+		"open":  {0, 1, 2, 4, 8, 16, 32, 64, 128},
+		"ready": {0, 10, 50, 100, 150, 200, 300, 400, 500, 600, 700, 800},
+	} {
+		for _, later := range moments {
+			later *= time.Millisecond
+			killedProgram(t, "foundling", state, root, until, later, "NSPAWN_TEST_GO_ON=yes")
+			killed++
+			if err := endFoundling(t, state, root); err != nil {
+				t.Errorf("%v after %s: %v", later, until, err)
 			}
-			defer host.Close()
-			ctx := testContext(t)
-			m, err := host.Find(ctx, "foundling")
-			if errors.Is(err, nspawn.ErrNotFound) {
-				m, err = host.Start(ctx, nspawn.Config{Name: "foundling", Root: root, SuppressSync: true})
-			}
-			if err != nil {
-				t.Errorf("after %v: %v", later*time.Millisecond, err)
-				return
-			}
-			if err := m.Kill(ctx); err != nil {
-				t.Errorf("after %v: %v", later*time.Millisecond, err)
-			}
-		}()
+		}
 	}
 	host := openHost(t, nspawn.HostOptions{StateDir: state})
 	if swept, err := host.Sweep(testContext(t)); err != nil || len(swept) != 0 {
 		t.Errorf("left in the end: %v, %v", swept, err)
 	}
-	t.Logf("tally: nspawn, killed in a start: %d", len(moments))
+	t.Logf("tally: nspawn, killed in a machine's life: %d", killed)
+}
+
+// endFoundling ends the machine that a killed program may have left.
+func endFoundling(t *testing.T, state, root string) error {
+	ctx := testContext(t)
+	host, err := nspawn.Open(ctx, nspawn.HostOptions{StateDir: state})
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	m, err := host.Find(ctx, "foundling")
+	if errors.Is(err, nspawn.ErrNotFound) {
+		m, err = host.Start(ctx, nspawn.Config{Name: "foundling", Root: root, SuppressSync: true})
+	}
+	if err != nil {
+		return err
+	}
+	return m.Kill(ctx)
 }
 
 func TestNspawnKilled(t *testing.T) {

@@ -209,7 +209,10 @@ func testReboot(t *testing.T, s *suite) {
 func testStartRefuses(t *testing.T, s *suite) {
 	ctx := testContext(t)
 	first := s.boot(t, nspawn.Config{Name: s.name("first")})
-	empty := t.TempDir()
+	empty, initless := t.TempDir(), t.TempDir()
+	if err := os.Mkdir(filepath.Join(initless, "usr"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		config nspawn.Config
 		want   error
@@ -218,6 +221,7 @@ func testStartRefuses(t *testing.T, s *suite) {
 		"same name":    {nspawn.Config{Name: s.name("first"), Root: s.root(t)}, nspawn.ErrExists, "first"},
 		"same root":    {nspawn.Config{Name: s.name("second"), Root: first.Root()}, nspawn.ErrBusy, "first"},
 		"no directory": {nspawn.Config{Name: s.name("second"), Root: filepath.Join(empty, "none")}, nspawn.ErrInvalid, "no directory"},
+		"no init":      {nspawn.Config{Name: s.name("second"), Root: initless}, nspawn.ErrInvalid, "no init"},
 		"empty root":   {nspawn.Config{Name: s.name("second"), Root: empty}, nspawn.ErrInvalid, "no /usr"},
 		"no bridge":    {nspawn.Config{Name: s.name("second"), Root: s.root(t), Network: nspawn.Network{Bridge: "none0"}}, nspawn.ErrInvalid, "none0"},
 		"no source":    {nspawn.Config{Name: s.name("second"), Root: s.root(t), Binds: []nspawn.Bind{{Source: empty + "/none"}}}, nspawn.ErrInvalid, "none"},
