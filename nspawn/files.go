@@ -14,9 +14,16 @@ import (
 // tree is the machine's files: as it sees them itself while it runs, with all
 // that is mounted in it, and its root directory once it has ended.
 func (m *Machine) tree() (*intree.Tree, error) {
-	if l, err := m.leaderNow(); err == nil {
-		return intree.Open(fmt.Sprintf("/proc/%d/root", l.pid))
+	l, err := m.leaderNow()
+	if err != nil {
+		return intree.Open(m.Root())
 	}
+	t, err := intree.Open(fmt.Sprintf("/proc/%d/root", l.pid))
+	if err != nil || l.fd.signal(0) == nil {
+		return t, err
+	}
+	// The process ID may have become another's, whose files are the host's.
+	t.Close()
 	return intree.Open(m.Root())
 }
 
