@@ -46,6 +46,10 @@ func (d *direct) launch(_ context.Context, m *Machine) (*boot, error) {
 	}
 	if err != nil {
 		b.close()
+		if cmd != nil {
+			err = errors.Join(err, cmd.Process.Kill())
+			reap(cmd)
+		}
 		return nil, err
 	}
 	b.child, b.reap = true, func() ExitStatus { return reap(cmd) }
