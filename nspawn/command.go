@@ -286,18 +286,3 @@ func (c *Cmd) fail(err error) error {
 	}
 	return &Error{Op: "exec", Machine: c.machine.Name(), Err: fmt.Errorf("%s: %w", c.summary(), err)}
 }
-
-// orReader puts a file that is open in the place of none.
-func orReader(r io.Reader, otherwise *os.File) io.Reader {
-	if r == nil {
-		return otherwise
-	}
-	return r
-}
-
-func orWriter(w io.Writer, otherwise *os.File) io.Writer {
-	if w == nil {
-		return otherwise
-	}
-	return w
-}

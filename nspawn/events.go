@@ -20,7 +20,7 @@ type Event struct {
 	Time    time.Time
 	Machine string
 	Kind    EventKind
-	Exit    ExitStatus // of EventExited and EventForced
+	Exit    ExitStatus // of EventExited, EventRebooted and EventForced
 }
 
 // tell passes an event on, and logs it.

@@ -74,6 +74,9 @@ func Open(ctx context.Context, options HostOptions) (*Host, error) {
 	if options.StateDir == "" {
 		options.StateDir = DefaultStateDir
 	}
+	if os.Geteuid() != 0 {
+		return nil, &Error{Op: "open host", Err: fs.ErrPermission, Hint: "systemd-nspawn needs root; try sudo"}
+	}
 	h, err := open(ctx, options)
 	if err != nil {
 		return nil, fail("open host", "", err)
@@ -82,9 +85,6 @@ func Open(ctx context.Context, options HostOptions) (*Host, error) {
 }
 
 func open(ctx context.Context, options HostOptions) (*Host, error) {
-	if os.Geteuid() != 0 {
-		return nil, &Error{Op: "open host", Err: fs.ErrPermission, Hint: "systemd-nspawn needs root; try sudo"}
-	}
 	stateDir, err := filepath.Abs(options.StateDir)
 	if err != nil {
 		return nil, err

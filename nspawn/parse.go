@@ -65,6 +65,11 @@ func (p *settingsReader) setting(section, key, value string) {
 
 func (p *settingsReader) exec(key, value string) bool {
 	c := &p.config
+	plain := map[string]*string{"Hostname": &c.Hostname, "MachineID": &c.MachineID, "KillSignal": &c.KillSignal}
+	if text := plain[key]; text != nil {
+		*text = value
+		return true
+	}
 	switch key {
 	case "Boot":
 		p.boot = p.boolean(value)
@@ -74,10 +79,6 @@ func (p *settingsReader) exec(key, value string) bool {
 		p.parameters = append(p.parameters, p.words(value)...)
 	case "Environment":
 		c.Environment = append(c.Environment, p.words(value)...)
-	case "Hostname":
-		c.Hostname = value
-	case "MachineID":
-		c.MachineID = value
 	case "PrivateUsers":
 		p.users(value)
 	case "Capability":
@@ -86,8 +87,6 @@ func (p *settingsReader) exec(key, value string) bool {
 		c.DropCapabilities = append(c.DropCapabilities, strings.Fields(value)...)
 	case "SystemCallFilter":
 		p.filter(value)
-	case "KillSignal":
-		c.KillSignal = value
 	case "ResolvConf":
 		c.ResolvConf = unlessDefault(value, "off")
 	case "Timezone":

@@ -76,3 +76,18 @@ func (c *Cmd) outputPipe() (r, w *os.File, err error) {
 	c.theirs, c.ours = append(c.theirs, w), append(c.ours, r)
 	return r, w, nil
 }
+
+// orReader puts a file that is open in the place of none.
+func orReader(r io.Reader, otherwise *os.File) io.Reader {
+	if r == nil {
+		return otherwise
+	}
+	return r
+}
+
+func orWriter(w io.Writer, otherwise *os.File) io.Writer {
+	if w == nil {
+		return otherwise
+	}
+	return w
+}

@@ -141,7 +141,7 @@ func (w *unitWatch) exitStatus(nspawn *pidfd) ExitStatus {
 	if err != nil || state.mainPID == nspawn.pid {
 		return ExitStatus{Code: -1}
 	}
-	if state.code != 1 { // CLD_EXITED
+	if state.code != cldExited {
 		return ExitStatus{Code: -1, Signal: unix.Signal(state.status)}
 	}
 	return ExitStatus{Code: int(state.status)}
