@@ -73,11 +73,24 @@ func unitPath(name string) dbus.ObjectPath {
 	return dbus.ObjectPath(b.String())
 }
 
-// properties reads all of an interface's properties.
-func (b *bus) properties(ctx context.Context, path dbus.ObjectPath, iface string) (map[string]dbus.Variant, error) {
-	var all map[string]dbus.Variant
-	err := b.conn.Object(systemdName, path).CallWithContext(ctx, propsIface+".GetAll", 0, iface).Store(&all)
-	return all, err
+// properties reads some of an interface's properties. To tell all of a service keeps
+// the service manager busy for milliseconds.
+func (b *bus) properties(ctx context.Context, path dbus.ObjectPath, iface string, names ...string) (map[string]dbus.Variant, error) {
+	// All are asked for before the first answer is waited for.
+	object := b.conn.Object(systemdName, path)
+	calls := make([]*dbus.Call, len(names))
+	for i, name := range names {
+		calls[i] = object.GoWithContext(ctx, propsIface+".Get", 0, nil, iface, name)
+	}
+	set := make(map[string]dbus.Variant, len(names))
+	for i, name := range names {
+		var value dbus.Variant
+		if err := (<-calls[i].Done).Store(&value); err != nil {
+			return nil, err
+		}
+		set[name] = value
+	}
+	return set, nil
 }
 
 // wantSignals makes the service manager send its signals to this connection.

@@ -51,7 +51,7 @@ func (u *Unit) State(ctx context.Context) (s UnitState, err error) {
 
 func (u *Unit) state(ctx context.Context, b *bus) (UnitState, error) {
 	path := unitPath(u.name)
-	all, err := b.properties(ctx, path, unitIface)
+	all, err := b.properties(ctx, path, unitIface, "Description", "LoadState", "ActiveState", "SubState")
 	if err != nil {
 		return UnitState{}, err
 	}
@@ -60,7 +60,7 @@ func (u *Unit) state(ctx context.Context, b *bus) (UnitState, error) {
 		Active: property[string](all, "ActiveState"), Sub: property[string](all, "SubState"),
 	}
 	if strings.HasSuffix(u.name, ".service") {
-		service, err := b.properties(ctx, path, serviceIface)
+		service, err := b.properties(ctx, path, serviceIface, "Result", "MainPID")
 		if err != nil {
 			return UnitState{}, err
 		}
@@ -222,7 +222,7 @@ func awaitJob(ctx context.Context, removed <-chan *dbus.Signal, job dbus.ObjectP
 // "running", "degraded" when units have failed, "starting", "maintenance", ….
 func (m *Machine) SystemState(ctx context.Context) (state string, err error) {
 	err = m.withBus(ctx, "read the system state", func(b *bus) error {
-		all, err := b.properties(ctx, systemdPath, managerIface)
+		all, err := b.properties(ctx, systemdPath, managerIface, "SystemState")
 		state = property[string](all, "SystemState")
 		return err
 	})

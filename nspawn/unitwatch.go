@@ -70,7 +70,7 @@ func (w *unitWatch) await(ctx context.Context) error {
 
 // state reads the unit's properties.
 func (w *unitWatch) state(ctx context.Context) (s unitState, err error) {
-	unit, err := w.bus.properties(ctx, unitPath(w.unit), unitIface)
+	unit, err := w.bus.properties(ctx, unitPath(w.unit), unitIface, "LoadState", "ActiveState", "Job")
 	if err != nil {
 		return s, err
 	}
@@ -83,7 +83,8 @@ func (w *unitWatch) state(ctx context.Context) (s unitState, err error) {
 	if !s.loaded {
 		return s, nil
 	}
-	service, err := w.bus.properties(ctx, unitPath(w.unit), serviceIface)
+	service, err := w.bus.properties(ctx, unitPath(w.unit), serviceIface,
+		"MainPID", "Result", "ControlGroup", "Environment", "ExecMainCode", "ExecMainStatus")
 	if err != nil {
 		return s, err
 	}
@@ -114,19 +115,20 @@ func (w *unitWatch) leader(ctx context.Context) (int, error) {
 	return 0, err
 }
 
-// follow tells of the leader and of readiness until the connection is closed.
+// follow tells of the leader and of readiness, until there is no more to tell or the
+// connection is closed.
 func (w *unitWatch) follow(tell func(notification)) {
 	ctx := context.Background()
-	for {
+	for leader := 0; ; {
 		n := notification{}
-		if leader, err := w.leader(ctx); err == nil {
+		if leader == 0 {
+			leader, _ = w.leader(ctx)
 			n.leader = leader
 		}
-		if state, err := w.state(ctx); err == nil {
-			n.ready = state.active == "active"
-		}
+		unit, err := w.bus.properties(ctx, unitPath(w.unit), unitIface, "ActiveState")
+		n.ready = err == nil && property[string](unit, "ActiveState") == "active"
 		tell(n)
-		if w.await(ctx) != nil {
+		if n.ready && leader != 0 || w.await(ctx) != nil {
 			return
 		}
 	}
