@@ -1,5 +1,7 @@
 # rig: see README.md. Every target works as root and, through sudo, as a user.
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 GO   ?= go
 ARGS ?=
 
@@ -102,8 +104,9 @@ fresh: ## clone HEAD into a bare Debian 12 and a bare Debian 13 and run README's
 	@for suite in bookworm trixie; do \
 		$(SUDO) bash internal/fresh/fresh.sh $$suite 'make gw' 'make test' || exit 1; done
 
-scale: needs ## start 1, 10, 50 and 100 contestants' machines: time and memory of each; 100 want sysctl fs.inotify.max_user_instances=1024
-	RIG_SCALE="$(or $(MACHINES),1 10 50 100)" $(GO) test -count 1 -timeout 60m $(ROOT) -v -run 'TestScale$$' ./examples/lab | grep -E '^(figure|---|FAIL|panic| )'
+scale: needs ## start 1, 10, 50 and 100 contestants' machines and plot time and memory of each; 100 want sysctl fs.inotify.max_user_instances=1024
+	RIG_SCALE="$(or $(MACHINES),1 10 50 100)" $(GO) test -count 1 -timeout 60m $(ROOT) -v -run 'TestScale$$' ./examples/lab | \
+		grep --line-buffered -E '^(figure|---|FAIL|panic| )' | $(GO) run ./internal/cmd/benchtable doc/bench
 
 fuzz: ## each fuzzer for FUZZTIME (10s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \

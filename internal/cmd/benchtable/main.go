@@ -5,6 +5,9 @@
 //	ratio NAME OURS THEIRS THEIRS/OURS
 //	figure NAME VALUE…
 //	slope NAME VALUE…
+//
+// What make scale prints, "figure scale-MACHINES NAME VALUE NAME VALUE…", becomes a
+// plot.
 package main
 
 import (
@@ -17,7 +20,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: make bench | benchtable DIR\n\nWrites DIR/README.md and DIR/bench.svg from the lines that make bench prints.")
+		fmt.Fprintln(os.Stderr, "usage: make bench | benchtable DIR\n\nWrites DIR/README.md and DIR/bench.svg from the lines that make bench prints,\nDIR/scale.svg from those of make scale.")
 		os.Exit(2)
 	}
 	if err := run(os.Stdin, os.Stdout, os.Args[1]); err != nil {
@@ -36,14 +39,23 @@ func run(in io.Reader, out io.Writer, dir string) error {
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	if len(results.ratios) == 0 {
-		return fmt.Errorf("no ratio among the lines: nothing written")
+	if len(results.ratios)+len(results.sizes) == 0 {
+		return fmt.Errorf("no ratio and no size among the lines: nothing written")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "README.md"), page(results, machine()), 0o644); err != nil {
-		return err
+	files := map[string][]byte{}
+	if len(results.ratios) > 0 {
+		files["README.md"], files["bench.svg"] = page(results, machine()), chart(results.ratios)
 	}
-	return os.WriteFile(filepath.Join(dir, "bench.svg"), chart(results.ratios), 0o644)
+	if len(results.sizes) > 0 {
+		files["scale.svg"] = scalePlot(results.sizes)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -62,21 +63,51 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer picture.Close()
-	bars := 0
+	if bars := elements(t, picture)["rect"]; bars != 3 { // the page itself is one
+		t.Errorf("%d rectangles, want 3", bars)
+	}
+}
+
+// elements counts the elements of a picture by their names.
+func elements(t *testing.T, picture io.Reader) map[string]int {
+	t.Helper()
+	count := map[string]int{}
 	for decoder := xml.NewDecoder(picture); ; {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
-			break
+			return count
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "rect" {
-			bars++
+		if start, ok := token.(xml.StartElement); ok {
+			count[start.Name.Local]++
 		}
 	}
-	if bars != 3 { // the page itself is one
-		t.Errorf("%d rectangles, want 3", bars)
+}
+
+func TestScale(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lines := "figure scale-100 all 4m10s each 2.5s memory 1.5GiB new 3\nfigure scale-1 all 5s each 5s\nfigure scale-x all 1s\n"
+	if err := run(strings.NewReader(lines), io.Discard, dir); err != nil {
+		t.Fatal(err)
+	}
+	picture, err := os.ReadFile(filepath.Join(dir, "scale.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := elements(t, bytes.NewReader(picture))
+	if count["polyline"] != 3 || count["circle"] != 5 {
+		t.Errorf("%d curves and %d points, want 3 and 5", count["polyline"], count["circle"])
+	}
+	for _, label := range []string{">250 s<", ">2.5 s<", ">1536 MiB<"} {
+		if !strings.Contains(string(picture), label) {
+			t.Errorf("no label %s", label)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "README.md")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a table without ratios was written: %v", err)
 	}
 }
 

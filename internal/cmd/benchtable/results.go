@@ -17,6 +17,7 @@ type fact struct{ name, value string }
 type results struct {
 	ratios []ratio
 	facts  []fact
+	sizes  []size
 }
 
 // add takes a line into account if it is one of ours; others are test output.
@@ -32,7 +33,10 @@ func (r *results) add(line string) {
 			r.ratios = append(r.ratios, ratio{name: f[0], ours: f[1], theirs: f[2], peer: peers[f[0]], value: value})
 		}
 	case "figure", "slope":
-		if name, value, found := strings.Cut(rest, " "); found {
+		name, value, found := strings.Cut(rest, " ")
+		if s, ok := parseSize(name, value); ok {
+			r.sizes = append(r.sizes, s)
+		} else if found {
 			r.facts = append(r.facts, fact{name, value})
 		}
 	}
