@@ -115,6 +115,9 @@ fuzz: ## each fuzzer for FUZZTIME (10s)
 			$(GO) test -run '^$$' -fuzz "^$$n\$$" -fuzztime $(or $(FUZZTIME),10s) -fuzzminimizetime 10x ./$$(dirname $$f) || exit 1; \
 		done; done
 
+figures: ## how long files and functions are, how many names are exported and documented
+	@$(GO) run ./internal/cmd/figures .
+
 needs: ## install the system packages that the tests need
 	@$(GO) run ./internal/cmd/needs 
 
@@ -141,4 +144,4 @@ $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$(if 
 	$(filter $(VARIABLES),$v),,$(error no variable $v among these: $(VARIABLES)))))
 
 FORCE:
-.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-arch lint supply torture bench fuzz scale fresh needs clean distclean
+.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-arch lint supply torture bench fuzz scale fresh figures needs clean distclean
