@@ -58,6 +58,9 @@ type decl struct{ key, text string }
 func appendDecl(decls []decl, fset *token.FileSet, d ast.Decl) ([]decl, error) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
+		if d.Recv != nil && !ast.IsExported(receiver(d)) {
+			return decls, nil
+		}
 		d.Doc, d.Body = nil, nil
 		text, err := source(fset, d)
 		return append(decls, decl{funcKey(d), text}), err
@@ -125,13 +128,18 @@ func funcKey(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return "3 " + d.Name.Name
 	}
-	receiver := d.Recv.List[0].Type
-	if star, ok := receiver.(*ast.StarExpr); ok {
-		receiver = star.X
+	return "4 " + receiver(d) + " " + d.Name.Name
+}
+
+// receiver returns the name of a method's type.
+func receiver(d *ast.FuncDecl) string {
+	expr := d.Recv.List[0].Type
+	if star, ok := expr.(*ast.StarExpr); ok {
+		expr = star.X
 	}
-	if index, ok := receiver.(*ast.IndexExpr); ok {
-		receiver = index.X
+	if index, ok := expr.(*ast.IndexExpr); ok {
+		expr = index.X
 	}
-	name, _ := receiver.(*ast.Ident)
-	return "4 " + name.Name + " " + d.Name.Name
+	name, _ := expr.(*ast.Ident)
+	return name.Name
 }
