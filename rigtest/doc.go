@@ -4,8 +4,8 @@
 //	func TestServer(t *testing.T) {
 //		lab := rigtest.New(t)
 //		server, client := lab.Machine("server"), lab.Machine("client")
-//		server.Run("systemd-run", "--unit=files", "python3", "-m", "http.server", "80")
-//		got := client.Run("curl", "-fsS", "http://"+server.Address.String()+"/")
+//		server.Run("systemctl", "start", "sshd.service")
+//		banner := client.Run("bash", "-c", "read -r line </dev/tcp/"+server.Address.String()+"/22; echo $line")
 //		…
 //	}
 //

@@ -79,3 +79,29 @@ func publicPackages(t *testing.T) (dirs []string) {
 	}
 	return dirs
 }
+
+// TestExamples wants a package comment and a runnable example of each public package.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	for _, pkg := range publicPackages(t) {
+		if strings.HasPrefix(pkg, "examples/") {
+			continue // shown by being one
+		}
+		sources, err := filepath.Glob(filepath.Join("..", "..", pkg, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		documented, example := false, false
+		for _, path := range sources {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			documented = documented || bytes.Contains(text, []byte("// Package "+filepath.Base(pkg)+" "))
+			example = example || strings.HasSuffix(path, "_test.go") && bytes.Contains(text, []byte("\nfunc Example"))
+		}
+		if !documented || !example {
+			t.Errorf("%s: package comment %v, example %v", pkg, documented, example)
+		}
+	}
+}
