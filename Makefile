@@ -80,12 +80,11 @@ supply: ## what we build on: go.mod tidy and verified, no known vulnerability, t
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 TORTURE := Kill|Crash|Torture|Soak|Escape|Death|Conformance/.*/Escapes
-torture: needs bin/testhost ## kill, soak and escape tests, all of them, and what they counted: takes an hour
+torture: needs bin/testhost ## kill, soak and escape tests, all of them, here and in a test host; writes what they counted to doc/bench: takes an hour
 	@$(TESTHOST) build
-	@RIG_TORTURE=1 $(GO) test -timeout 90m $(ROOT) -v -run '$(TORTURE)' ./... >torture.out; status=$$?; \
-	RIG_TORTURE=1 CGO_ENABLED=0 $(GO) test -timeout 60m -v -run Torture -exec "$(TESTHOST) exec" ./nspawn >>torture.out || status=1; \
-	grep -E '^(FAIL|panic)|^ *--- FAIL' torture.out; sed -n 's/.*tally: //p' torture.out | sort | \
-	awk -F ': ' '{ n[$$1] += $$2 } END { for (what in n) printf "%-60s %8d\n", what, n[what] }' | sort; exit $$status
+	@{ RIG_TORTURE=1 $(GO) test -timeout 90m $(ROOT) -v -run '$(TORTURE)' ./...; \
+	   RIG_TORTURE=1 CGO_ENABLED=0 $(GO) test -timeout 60m -v -run Torture -exec "$(TESTHOST) exec" ./nspawn; } | \
+		grep --line-buffered -E 'tally: |^(FAIL|panic)|^ *--- FAIL' | $(GO) run ./internal/cmd/benchtable doc/bench
 
 BENCH = $(GO) test -run '^$$' -timeout 60m -bench
 # What takes seconds a round has a number of rounds, so that it has a median.

@@ -7,7 +7,7 @@
 //	slope NAME VALUE…
 //
 // What make scale prints, "figure scale-MACHINES NAME VALUE NAME VALUE…", becomes a
-// plot.
+// plot, and what make torture prints, "tally: PACKAGE, WHAT: NUMBER", a table.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: make bench | benchtable DIR\n\nWrites DIR/README.md and DIR/bench.svg from the lines that make bench prints,\nDIR/scale.svg from those of make scale.")
+		fmt.Fprintln(os.Stderr, "usage: make bench | benchtable DIR\n\nWrites DIR/README.md and DIR/bench.svg from the lines that make bench prints,\nDIR/scale.svg from those of make scale,\nDIR/torture.md from those of make torture.")
 		os.Exit(2)
 	}
 	if err := run(os.Stdin, os.Stdout, os.Args[1]); err != nil {
@@ -39,8 +39,8 @@ func run(in io.Reader, out io.Writer, dir string) error {
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	if len(results.ratios)+len(results.sizes) == 0 {
-		return fmt.Errorf("no ratio and no size among the lines: nothing written")
+	if len(results.ratios)+len(results.sizes)+len(results.tallies) == 0 {
+		return fmt.Errorf("no ratio, size or tally among the lines: nothing written")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -51,6 +51,9 @@ func run(in io.Reader, out io.Writer, dir string) error {
 	}
 	if len(results.sizes) > 0 {
 		files["scale.svg"] = scalePlot(results.sizes)
+	}
+	if len(results.tallies) > 0 {
+		files["torture.md"] = tallyPage(results.tallies, machine())
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {

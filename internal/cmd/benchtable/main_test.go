@@ -121,3 +121,16 @@ func TestRunRefusesNothing(t *testing.T) {
 		t.Errorf("%s was made: %v", dir, err)
 	}
 }
+
+func TestTallies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lines := "    crash_test.go:193: tally: snapshot, killed: 40\n    tally: snapshot, killed: 2\ntally: nspawn, traps: 7\ntally: none\n"
+	if err := run(strings.NewReader(lines), io.Discard, dir); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "torture.md"))
+	if want := "---:|\n| nspawn | traps | 7 |\n| snapshot | killed | 42 |\n"; err != nil || !strings.HasSuffix(string(page), want) {
+		t.Errorf("%v: no table %q at the end of\n%s", err, want, page)
+	}
+}

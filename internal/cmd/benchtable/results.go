@@ -15,9 +15,10 @@ type ratio struct {
 type fact struct{ name, value string }
 
 type results struct {
-	ratios []ratio
-	facts  []fact
-	sizes  []size
+	ratios  []ratio
+	facts   []fact
+	sizes   []size
+	tallies map[string]int
 }
 
 // add takes a line into account if it is one of ours; others are test output.
@@ -39,5 +40,7 @@ func (r *results) add(line string) {
 		} else if found {
 			r.facts = append(r.facts, fact{name, value})
 		}
+	default:
+		r.addTally(line)
 	}
 }
