@@ -95,7 +95,8 @@ bench: bin/testhost ## measure beside the tools one would use instead; prints ra
 	@{ CGO_ENABLED=0 $(BENCH) 'Exec|Start|Pipe' -exec "$(TESTHOST) exec" ./nspawn; $(TESTHOST) stop; \
 	   $(BENCH) 'LXC|Podman|Many' $(ROOT) ./nspawn; \
 	   $(BENCH) . -p 1 $(ROOT) ./netsetup ./archboot/archtest ./stage; \
-	   $(BENCH) . $(ROUNDS) -p 1 $(ROOT) ./snapshot ./archboot ./stage/internal/real ./examples/gw; } | \
+	   $(BENCH) . $(ROUNDS) -p 1 $(ROOT) ./snapshot ./archboot ./stage/internal/real ./examples/gw; \
+	   $(BENCH) Lab -benchtime 1x $(ROOT) ./examples/lab; } | \
 	   grep --line-buffered -E '^(ratio|figure|slope|FAIL|---|panic)' | $(GO) run ./internal/cmd/benchtable doc/bench
 
 fresh: ## clone HEAD into a bare Debian 12 and a bare Debian 13 and run README's two commands there

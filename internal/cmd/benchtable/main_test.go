@@ -34,7 +34,7 @@ func TestResults(t *testing.T) {
 			{name: "exec", ours: "1.28ms", theirs: "31ms", peer: "systemd-run -M --pipe --wait", value: 24.22},
 			{name: "pipe", ours: "900MB/s", theirs: "1000MB/s", peer: "cat on the host", value: 0.9},
 		},
-		facts: []fact{{"rollback", "450ms (median of 9)"}, {"net", "0.1ms a machine"}},
+		facts: []fact{{"rollback", "450ms (median of 9)"}, {"net", "100µs a machine"}},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(results{}, ratio{}, fact{})); diff != "" {
 		t.Error(diff)
@@ -132,5 +132,22 @@ func TestTallies(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(dir, "torture.md"))
 	if want := "---:|\n| nspawn | traps | 7 |\n| snapshot | killed | 42 |\n"; err != nil || !strings.HasSuffix(string(page), want) {
 		t.Errorf("%v: no table %q at the end of\n%s", err, want, page)
+	}
+}
+
+func TestTidy(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"p50 1.342ms p99 14.508ms, 12.4 times p50":        "p50 1.34ms p99 14.5ms, 12.4 times p50",
+		"24 machines said hello after 4.531s, 11025 KiB":  "24 machines said hello after 4.53s, 11025 KiB",
+		"6.24987737s and 394.948396ms and 999.9µs or 7ns": "6.25s and 395ms and 1ms or 7ns",
+		"1m6.4321s": "1m6.4s",
+	} {
+		if got := tidyAll(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got := tidy("0.078"); got != "78ms" {
+		t.Errorf("seconds: %s", got)
 	}
 }

@@ -28,6 +28,7 @@ var peers = map[string]string{
 	"tarball":                 "tar --zstd -x",
 	"clone":                   "cp -a",
 	"step-overhead":           "the bare command",
+	"lab-parallel":            "the same machines, one after the other",
 	"parallel":                "one machine after the other",
 	"hash":                    "sha256sum",
 	"rollback":                "the document's way, with its sleeps",
