@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -153,7 +154,9 @@ func (n *native) set(t *nftables.Table, name string) (*nativeSet, error) {
 // verdictOf reads what the library leaves as it came: NFTA_VERDICT_CODE and, for
 // a jump, NFTA_VERDICT_CHAIN.
 func verdictOf(attrs []byte) *expr.Verdict {
-	list, err := nl.ParseRouteAttr(attrs)
+	// The library slices past the end of a last attribute that is not padded.
+	padded := append(bytes.Clone(attrs), make([]byte, -len(attrs)&3)...)
+	list, err := nl.ParseRouteAttr(padded)
 	if err != nil {
 		return nil
 	}

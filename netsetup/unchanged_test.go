@@ -58,6 +58,7 @@ func TestRulesAreReadOnce(t *testing.T) {
 func FuzzRegisters(f *testing.F) {
 	f.Add(uint32(1), uint32(9), uint32(4), []byte{1, 2, 3, 4})
 	f.Add(uint32(23), uint32(4), uint32(200), []byte{})
+	f.Add(uint32(33), uint32(1), uint32(19), []byte{5, 0, 6, 0xd2, 0xd2})
 	f.Fuzz(func(t *testing.T, from, to, length uint32, data []byte) {
 		length %= 1 << 12
 		r := new(registers)
