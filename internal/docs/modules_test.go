@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,36 @@ func TestDependencies(t *testing.T) {
 	}
 	if diff := cmp.Diff(explained, required); diff != "" {
 		t.Errorf("doc/design.md does not explain what go.mod requires (-explained +required):\n%s", diff)
+	}
+}
+
+// TestRooms fails when one of the packages that know nothing of each other does.
+func TestRooms(t *testing.T) {
+	t.Parallel()
+	const module = "github.com/prologin/rig/"
+	rooms := []string{"nspawn", "netsetup", "snapshot", "archboot", "archboot/archtest", "stage"}
+	for _, room := range rooms {
+		list := exec.Command("go", "list", "-deps", "./"+room)
+		list.Dir = top
+		out, err := list.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		self := false
+		for dep := range strings.Lines(string(out)) {
+			name, ours := strings.CutPrefix(strings.TrimSpace(dep), module)
+			switch {
+			case ours && name == room:
+				self = true
+			case ours && slices.Contains(rooms, name):
+				t.Errorf("%s imports %s", room, name)
+			case room == "stage" && !ours && strings.Contains(strings.Split(name, "/")[0], ".") && !strings.HasPrefix(name, "golang.org/x/sync/"):
+				t.Errorf("stage imports %s", name)
+			}
+		}
+		if !self {
+			t.Errorf("%s is not among what it takes to build it", room)
+		}
 	}
 }
 

@@ -56,9 +56,9 @@ func parseQuantity(word string) (quantity, bool) {
 var panels = []struct{ name, heading string }{
 	{"all", "until all have reported"},
 	{"each", "the same, for each machine"},
-	{"boot", "boot of a machine"},
-	{"lease", "until its DHCP lease"},
-	{"name", "until its name resolves"},
+	{"boot", "boot of a machine (median)"},
+	{"lease", "until its DHCP lease (median)"},
+	{"report", "until it has reported (median)"},
 	{"memory", "memory of each machine"},
 }
 
