@@ -168,6 +168,9 @@ func (c *Config) validateSecurity(f *faults) {
 	if c.Users.Mode != UsersHost && c.Network.Namespace != "" {
 		f.add("Users.Mode", "a user namespace cannot live in a foreign network namespace (systemd issue 36363)")
 	}
+	if c.Users.Mode != UsersHost && c.KernelVariables == AccessAll {
+		f.add("KernelVariables", "mode %q cannot be had with a user namespace", AccessAll)
+	}
 	if c.Limits.CPUs < 0 || c.Limits.CPUs > 0 && c.Limits.CPUs < 0.01 || c.Limits.CPUs > 4096 {
 		f.add("Limits.CPUs", "%v is not between 0.01 and 4096", c.Limits.CPUs)
 	}

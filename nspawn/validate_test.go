@@ -76,6 +76,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"DropCapabilities[0]", func(c *Config) { c.DropCapabilities = []string{"CAP_A,CAP_B"} }},
 		{"SystemCallFilter[0]", func(c *Config) { c.SystemCallFilter = []string{"a b"} }},
 		{"KernelVariables", func(c *Config) { c.KernelVariables = "maybe" }},
+		{"KernelVariables", func(c *Config) { c.KernelVariables, c.Users.Mode = AccessAll, UsersPick }},
 		{"Users.Mode", func(c *Config) { c.Users.Mode = "maybe" }},
 		{"Users.Mode", func(c *Config) { c.Users.Mode, c.Network.Namespace = UsersPick, "/run/netns/x" }},
 		{"Users.Base", func(c *Config) { c.Users = Users{Mode: UsersRange, Base: 1000} }},
