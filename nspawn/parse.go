@@ -65,11 +65,6 @@ func (p *settingsReader) setting(section, key, value string) {
 
 func (p *settingsReader) exec(key, value string) bool {
 	c := &p.config
-	plain := map[string]*string{"Hostname": &c.Hostname, "MachineID": &c.MachineID, "KillSignal": &c.KillSignal}
-	if text := plain[key]; text != nil {
-		*text = value
-		return true
-	}
 	switch key {
 	case "Boot":
 		p.boot = p.boolean(value)
@@ -79,6 +74,8 @@ func (p *settingsReader) exec(key, value string) bool {
 		p.parameters = append(p.parameters, p.words(value)...)
 	case "Environment":
 		c.Environment = append(c.Environment, p.words(value)...)
+	case "Hostname", "MachineID", "KillSignal":
+		*map[string]*string{"Hostname": &c.Hostname, "MachineID": &c.MachineID, "KillSignal": &c.KillSignal}[key] = value
 	case "PrivateUsers":
 		p.users(value)
 	case "Capability":
