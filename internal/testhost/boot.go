@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -42,7 +43,10 @@ func (h *Host) boot(ctx context.Context) error {
 }
 
 func (h *Host) start(ctx context.Context, image string) error {
-	if err := run(ctx, "coreutils", "cp", "--sparse=always", image, h.path("disk.img")); err != nil {
+	if h.cfg.VM {
+		return h.startVM(ctx, image)
+	}
+	if err := run(ctx, "coreutils", "cp", "--sparse=always", filepath.Join(image, "disk.img"), h.path("disk.img")); err != nil {
 		return err
 	}
 	ready, err := listenNotify(h.name)
@@ -52,7 +56,11 @@ func (h *Host) start(ctx context.Context, image string) error {
 	defer ready.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("not ready after %v", bootTimeout))
 	defer cancel()
-	running, err := h.launch(ctx, ready.Address())
+	nspawn, err := h.nspawn(ready.Address())
+	if err != nil {
+		return err
+	}
+	running, err := h.launch(ctx, nspawn)
 	if err != nil {
 		return err
 	}
@@ -63,9 +71,9 @@ func (h *Host) start(ctx context.Context, image string) error {
 	return h.record(leader)
 }
 
-// launch starts nspawn as a process that outlives us. The context that it returns
-// ends with nspawn, too.
-func (h *Host) launch(ctx context.Context, notify string) (context.Context, error) {
+// launch starts what runs the host as a process that outlives us, in a cgroup of
+// its own. The context that it returns ends with that process, too.
+func (h *Host) launch(ctx context.Context, cmd *exec.Cmd) (context.Context, error) {
 	group, err := h.cgroup().create()
 	if err != nil {
 		return nil, err
@@ -76,6 +84,26 @@ func (h *Host) launch(ctx context.Context, notify string) (context.Context, erro
 		return nil, err
 	}
 	defer console.Close()
+	cmd.Stdout, cmd.Stderr = console, console
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid = true // no Ctrl-C meant for the first user ends it for all
+	cmd.SysProcAttr.UseCgroupFD = true
+	cmd.SysProcAttr.CgroupFD = int(group.Fd())
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	running, ended := context.WithCancelCause(ctx)
+	go func() {
+		_ = cmd.Wait() // reaped if it ends before us; why it ended is in the console
+		ended(ErrGone)
+	}()
+	return running, nil
+}
+
+// nspawn is the command that runs a host in a container.
+func (h *Host) nspawn(notify string) (*exec.Cmd, error) {
 	if err := os.MkdirAll(h.path("root"), 0o755); err != nil {
 		return nil, err
 	}
@@ -92,22 +120,8 @@ func (h *Host) launch(ctx context.Context, notify string) (context.Context, erro
 		"SYSTEMD_NSPAWN_LOCK=0",      // its lock file would be left beside the root
 		"SYSTEMD_SECCOMP=0",          // else inherited by every machine started inside
 	)
-	cmd.Stdout, cmd.Stderr = console, console
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Unshareflags: unix.CLONE_NEWNS,
-		Setsid:       true, // no Ctrl-C meant for the first user ends it for all
-		UseCgroupFD:  true,
-		CgroupFD:     int(group.Fd()),
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	running, ended := context.WithCancelCause(ctx)
-	go func() {
-		_ = cmd.Wait() // reaped if it ends before us; why it ended is in the console
-		ended(ErrGone)
-	}()
-	return running, nil
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	return cmd, nil
 }
 
 func (h *Host) nspawnArgs() []string {

@@ -11,9 +11,10 @@ import (
 // hosts. Hosts of other modules that run have copies of their own.
 func Clean(ctx context.Context, cfg Config) error {
 	var err error
-	for _, suite := range suites {
-		cfg.Suite = suite
-		err = errors.Join(err, Stop(ctx, cfg))
+	for _, cfg.Suite = range suites {
+		for _, cfg.VM = range []bool{false, true} {
+			err = errors.Join(err, Stop(ctx, cfg))
+		}
 	}
 	return errors.Join(err, os.RemoveAll(filepath.Join(dir(), "image")))
 }

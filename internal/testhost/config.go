@@ -19,6 +19,9 @@ type Config struct {
 	// Suite is the Debian release of the host, see testroot; trixie if empty.
 	// With it comes the systemd that machines are started by.
 	Suite string
+	// VM asks for a virtual machine with a kernel of its own instead of a
+	// container, see the package's documentation.
+	VM bool
 	// Module is the directory that is visible in the host under the same path,
 	// writable, so that testdata is found. If empty: the directory of the go.mod
 	// that governs the working directory, or that directory itself. Each module
@@ -40,8 +43,18 @@ var packages = []string{
 	"bind9-dnsutils", "curl", "iputils-ping", "procps", "tcpdump", "firewalld",
 }
 
+// vmPackages is what a virtual host has beyond these: its kernel, and what a host
+// that is somebody's computer runs.
+var vmPackages = []string{
+	"linux-image-amd64", "initramfs-tools", "kmod", "network-manager", "systemd-resolved", "wpasupplicant", "iw",
+}
+
 func (c Config) root() testroot.Config {
-	return testroot.Config{Suite: c.Suite, Packages: packages, Output: c.Output}
+	root := testroot.Config{Suite: c.Suite, Packages: packages, Output: c.Output}
+	if c.VM {
+		root.Packages = slices.Concat(packages, vmPackages)
+	}
+	return root
 }
 
 // withDefaults fills in what is empty.
@@ -87,7 +100,11 @@ func workingDir() (string, error) {
 // name is the host's machine name: at most 64 characters, hostname(7).
 func (c Config) name() string {
 	sum := sha256.Sum256([]byte(c.Module))
-	return fmt.Sprintf("rig-testhost-%s-%x", c.Suite, sum[:3])
+	kind := "testhost"
+	if c.VM {
+		kind = "testvm"
+	}
+	return fmt.Sprintf("rig-%s-%s-%x", kind, c.Suite, sum[:3])
 }
 
 // dir is where all hosts and their images are kept.

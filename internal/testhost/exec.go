@@ -27,9 +27,9 @@ func (h *Host) Exec(ctx context.Context, args []string, signals <-chan os.Signal
 	if err := h.Show(h.cfg.Module, wd, testroot.CacheDir(), filepath.Dir(program), os.Getenv("GOCOVERDIR")); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program, args[1:]...)
+	cmd := exec.Command(program, args[1:]...)
 	h.streams(cmd, wd)
-	return h.Run(cmd, signals)
+	return h.Run(ctx, cmd, signals)
 }
 
 // Shell runs a login shell in the host, or the given command of the host.
@@ -45,9 +45,9 @@ func (h *Host) Shell(ctx context.Context, args []string, signals <-chan os.Signa
 		args = []string{"/bin/bash", "-l"}
 	}
 	// env looks the name up in the host's PATH, not in ours.
-	cmd := exec.CommandContext(ctx, "/usr/bin/env", args...)
+	cmd := exec.Command("/usr/bin/env", args...)
 	h.streams(cmd, wd)
-	return h.Run(cmd, signals)
+	return h.Run(ctx, cmd, signals)
 }
 
 func (h *Host) streams(cmd *exec.Cmd, wd string) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -20,7 +21,10 @@ type Host struct {
 	name   string
 	state  string   // its directory, below dir()
 	users  *os.File // holds the shared lock of state/users while we use the host
-	leader record   // its PID 1
+	leader record   // its PID 1, or QEMU
+
+	mu      sync.Mutex
+	visible []string // what a command in a virtual host must see
 }
 
 func newHost(cfg Config) *Host {

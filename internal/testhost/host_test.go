@@ -83,15 +83,15 @@ func TestLife(t *testing.T) {
 	cfg := config(t)
 	host := acquire(t, cfg)
 	out, err := output(host, "/bin/sh", "-c", "systemctl is-system-running; pwd; hostname; cat; exit 42")
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 42 {
+	var exit *testhost.ExitError
+	if !errors.As(err, &exit) || exit.Code != 42 {
 		t.Errorf("exit 42 came out as %v", err)
 	}
 	if want := "running\n/\n" + host.Name() + "\nsent"; out != want {
 		t.Errorf("output %q, want %q", out, want)
 	}
 	if _, err := output(host, "/bin/sh", "-c", "kill -USR1 $$"); !errors.As(err, &exit) ||
-		exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGUSR1 {
+		exit.Signal != syscall.SIGUSR1 {
 		t.Errorf("SIGUSR1 came out as %v", err)
 	}
 	if err := host.Release(context.Background()); err != nil {
@@ -174,7 +174,7 @@ func TestKilledUser(t *testing.T) {
 		}
 		cmd := exec.Command("/bin/sh", "-c", "echo in the host; exec sleep 1000")
 		cmd.Stdout = os.Stdout
-		t.Fatal(host.Run(cmd, nil))
+		t.Fatal(host.Run(context.Background(), cmd, nil))
 	}
 	t.Parallel()
 	cfg := config(t)
@@ -259,6 +259,6 @@ func output(host *testhost.Host, name string, args ...string) (string, error) {
 	cmd.Stdin = strings.NewReader("sent")
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	err := host.Run(cmd, nil)
+	err := host.Run(context.Background(), cmd, nil)
 	return out.String(), err
 }

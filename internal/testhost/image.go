@@ -15,13 +15,14 @@ import (
 )
 
 // recipe is counted up when [makeImage] changes.
-const recipe = 3
+const recipe = 4
 
 // diskSize is what a host and the machines in it may fill. The image is sparse.
 const diskSize = 16 << 30
 
-// Build returns the path of the btrfs image that hosts are copied from, and
-// makes it first if need be (some 25 s).
+// Build returns the directory of what hosts are made from, and makes it first if
+// need be (some 25 s; a virtual host a minute or two): disk.img with a btrfs, and
+// for a virtual host the kernel and its initial RAM disk.
 func Build(ctx context.Context, cfg Config) (string, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -35,28 +36,32 @@ func Build(ctx context.Context, cfg Config) (string, error) {
 func (h *Host) build(ctx context.Context) (string, error) {
 	name := fmt.Sprintf("%s-%d", h.cfg.root().Key(), recipe)
 	started := time.Now()
-	built, err := testroot.Once(ctx, filepath.Join(dir(), "image"), name, func(ctx context.Context, path string) error {
-		h.say("building the host's image: Debian %s, about half a minute, once", h.cfg.Suite)
+	return testroot.Once(ctx, filepath.Join(dir(), "image"), name, func(ctx context.Context, path string) error {
+		h.say("building the host's image: Debian %s, a minute or two, once", h.cfg.Suite)
 		if err := os.Mkdir(path, 0o755); err != nil {
 			return err
 		}
-		if err := makeImage(ctx, path, h.cfg.root()); err != nil {
+		if err := makeImage(ctx, path, h.cfg); err != nil {
 			return err
 		}
 		h.say("built in %.1f s", time.Since(started).Seconds())
 		return nil
 	})
-	return filepath.Join(built, "disk.img"), err
 }
 
 // makeImage makes path/disk.img out of a root that goes away again.
-func makeImage(ctx context.Context, path string, cfg testroot.Config) error {
+func makeImage(ctx context.Context, path string, cfg Config) error {
 	root, image := filepath.Join(path, "root"), filepath.Join(path, "disk.img")
-	if err := testroot.Make(ctx, root, cfg); err != nil {
+	if err := testroot.Make(ctx, root, cfg.root()); err != nil {
 		return err
 	}
 	if err := configure(root); err != nil {
 		return err
+	}
+	if cfg.VM {
+		if err := makeBootable(ctx, root, path); err != nil {
+			return err
+		}
 	}
 	f, err := os.Create(image)
 	if err != nil {
@@ -113,8 +118,10 @@ func configure(root string) error {
 		os.WriteFile(filepath.Join(etc, "tmpfiles.d/rig-loop.conf"), []byte(loops.String()), 0o644),
 		// Tests keep machines' roots in /tmp: it has to be on the disk, without nosuid.
 		os.Symlink("/dev/null", filepath.Join(etc, "systemd/system/tmp.mount")),
-		// The test that is about it starts it; for all others it would be in the way.
+		// The test that is about one of them starts it; for all others it would be in the way.
 		unlessMissing(os.Remove(filepath.Join(etc, "systemd/system/multi-user.target.wants/firewalld.service"))),
+		unlessMissing(os.Remove(filepath.Join(etc, "systemd/system/multi-user.target.wants/NetworkManager.service"))),
+		unlessMissing(os.Remove(filepath.Join(etc, "systemd/system/multi-user.target.wants/wpa_supplicant.service"))),
 	)
 }
 

@@ -17,7 +17,11 @@ func (h *Host) Show(dirs ...string) error {
 		if dir == "" || isSystem(dir) {
 			continue
 		}
-		if err := h.show(dir); err != nil {
+		show := h.show
+		if h.cfg.VM {
+			show = h.showLater
+		}
+		if err := show(dir); err != nil {
 			return h.wrap("show", fmt.Errorf("%s: %w", dir, err))
 		}
 	}
@@ -54,4 +58,38 @@ func (h *Host) show(dir string) error {
 		}
 		return nil
 	})
+}
+
+// showLater leaves it to the next command of a virtual host, which finds there what
+// is visible below shared.
+func (h *Host) showLater(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !slices.Contains(h.visible, dir) {
+		h.visible = append(h.visible, dir)
+	}
+	return nil
+}
+
+// showShared makes directories visible in the virtual host that we are in.
+func showShared(dirs []string) error {
+	for _, dir := range dirs {
+		from, err := os.Stat(shared + dir)
+		if err != nil {
+			return err
+		}
+		if there, err := os.Stat(dir); err == nil && os.SameFile(from, there) {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(shared+dir, dir, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("show %s: %w", dir, err)
+		}
+	}
+	return nil
 }

@@ -44,7 +44,7 @@ func (h *Host) sweep(ctx context.Context) error {
 	for _, name := range []string{"host.json", "keep", "console.log", "disk.img", "root"} {
 		err = errors.Join(err, remove(h.path(name)))
 	}
-	return err
+	return errors.Join(err, os.RemoveAll(h.path("ports")))
 }
 
 // remove is os.Remove that takes absence for success.

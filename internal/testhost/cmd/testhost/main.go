@@ -16,7 +16,7 @@ import (
 	"github.com/prologin/rig/internal/testhost"
 )
 
-const usage = `usage: testhost [-suite trixie] [-q] command
+const usage = `usage: testhost [-suite trixie] [-vm] [-q] command
 
   exec BINARY [ARG…]    run a test binary in the host (go test -exec 'testhost exec')
   with COMMAND [ARG…]   run a command here, and keep the host up for as long
@@ -39,6 +39,7 @@ func main() {
 	}
 	var cfg testhost.Config
 	flags.StringVar(&cfg.Suite, "suite", "trixie", "Debian release of the host: bookworm (systemd 252), trixie (257) or sid")
+	flags.BoolVar(&cfg.VM, "vm", false, "a virtual machine with Debian's own kernel and nothing but cgroup v2, instead of a container")
 	quiet := flags.Bool("q", false, "say nothing but errors")
 	_ = flags.Parse(os.Args[1:])
 	if !*quiet {
@@ -88,6 +89,8 @@ func run(cfg testhost.Config, command string, args []string) error {
 		return testhost.Roots(ctx, cfg)
 	case "clean":
 		return testhost.Clean(ctx, cfg)
+	case testhost.AgentCommand:
+		return testhost.Agent()
 	}
 	return fmt.Errorf("no command %q, see -h", command)
 }
@@ -135,7 +138,7 @@ func here(args []string, signals <-chan os.Signal) error {
 			}
 		}
 	}()
-	err := cmd.Wait()
+	err := testhost.ExitErrorOf(cmd.Wait())
 	close(done)
 	return err
 }
@@ -146,13 +149,13 @@ func status(err error) int {
 	if err == nil {
 		return 0
 	}
-	exit, ours := err.(*exec.ExitError) // bare, or it is some helper's
-	if ours && exit.ExitCode() >= 0 {
-		return exit.ExitCode()
+	exit, ours := err.(*testhost.ExitError) // bare, or it is some helper's
+	if ours && exit.Signal == 0 {
+		return exit.Code
 	}
 	fmt.Fprintln(os.Stderr, "testhost:", strings.TrimPrefix(err.Error(), "testhost: "))
 	if ours {
-		return 128 + int(exit.Sys().(syscall.WaitStatus).Signal())
+		return 128 + int(exit.Signal)
 	}
 	return 125
 }

@@ -1,0 +1,181 @@
+package testhost
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// AgentCommand is the first argument that a program which calls [Acquire] for a
+// virtual host is started with in that host. It must call [Agent] then.
+const AgentCommand = "agent"
+
+// agentVar tells the host which program the agent is.
+const agentVar = "RIG_AGENT"
+
+// Agent runs the commands that come to a virtual host by its ports. It does not
+// end by itself.
+func Agent() error {
+	failed := make(chan error)
+	for n := range portCount {
+		go func() { failed <- serve(fmt.Sprintf("/dev/virtio-ports/%s%d", portPrefix, n)) }()
+	}
+	return <-failed
+}
+
+// serve runs one command after the other.
+func serve(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	lines := newLines(&port{raw: raw})
+	running := &command{end: func() {}}
+	for {
+		m, err := lines.next()
+		switch {
+		case err == io.EOF: // nobody listens any more
+			running.end()
+		case err != nil:
+			return err
+		case m.Start != nil:
+			running.end()
+			running = begin(&sender{w: file, session: m.Session}, m.Start)
+		case m.Session == running.session:
+			running.take(m)
+		}
+	}
+}
+
+// port reads from a virtual serial port. The driver gives an end of file for as
+// long as the other side is not connected; the port gives one, and waits then.
+type port struct {
+	raw syscall.RawConn
+	off bool
+}
+
+func (p *port) Read(buf []byte) (n int, err error) {
+	broken := p.raw.Read(func(fd uintptr) bool {
+		n, err = unix.Read(int(fd), buf)
+		if n == 0 && err == nil && !p.off {
+			p.off, err = true, io.EOF
+			return true
+		}
+		if n > 0 {
+			p.off = false
+		}
+		return n > 0 || (err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR))
+	})
+	if broken != nil {
+		return 0, broken
+	}
+	return max(n, 0), err
+}
+
+// lines reads messages, and passes over what is none.
+type lines struct{ r *bufio.Reader }
+
+func newLines(r io.Reader) lines { return lines{bufio.NewReaderSize(r, 64<<10)} }
+
+func (l lines) next() (m message, err error) {
+	for {
+		line, err := l.r.ReadBytes('\n')
+		if err != nil {
+			return m, err
+		}
+		if json.Unmarshal(bytes.TrimSpace(line), &m) == nil {
+			return m, nil
+		}
+		m = message{}
+	}
+}
+
+// command is one that runs in the host.
+type command struct {
+	session string
+	input   chan []byte // closed at the end of its input
+	signals chan os.Signal
+	end     context.CancelFunc
+	closed  bool
+}
+
+// inputQueue is how many messages a command may leave unread before its signals,
+// too, have to wait.
+const inputQueue = 1024
+
+// begin starts a command. It tells how it ended unless it is ended from here.
+func begin(out *sender, s *start) *command {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &command{session: out.session, input: make(chan []byte, inputQueue), signals: make(chan os.Signal, 8), end: cancel}
+	cmd := &exec.Cmd{
+		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir,
+		Stdout: stream{out, 1}, Stderr: stream{out, 2},
+	}
+	go func() {
+		defer cancel()
+		err := showShared(s.Show)
+		if err == nil {
+			err = c.run(ctx, cmd)
+		}
+		if ctx.Err() == nil {
+			_ = out.send(message{Exit: resultOf(err)})
+		}
+	}()
+	return c
+}
+
+func (c *command) run(ctx context.Context, cmd *exec.Cmd) error {
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	go feedTo(stdin, c.input)
+	runtime.LockOSThread() // the command dies with its thread
+	defer runtime.UnlockOSThread()
+	return runInScope(ctx, cmd, "/sys/fs/cgroup", c.signals)
+}
+
+func resultOf(err error) *exit {
+	if err == nil {
+		return &exit{}
+	}
+	if ended, ran := err.(*ExitError); ran {
+		return &exit{ExitError: *ended}
+	}
+	return &exit{Failed: err.Error()}
+}
+
+// feedTo goes on reading when nobody takes it any more.
+func feedTo(stdin io.WriteCloser, input <-chan []byte) {
+	for data := range input {
+		_, _ = stdin.Write(data)
+	}
+	_ = stdin.Close()
+}
+
+// take handles a message to a command.
+func (c *command) take(m message) {
+	switch {
+	case m.Signal != 0:
+		c.signals <- m.Signal
+	case m.End && !c.closed:
+		c.closed = true
+		close(c.input)
+	case !c.closed:
+		c.input <- m.Data
+	}
+}
