@@ -36,31 +36,21 @@ func Left(items []Item) error {
 // before anything is removed. It returns what is found by looking again in the end: nothing,
 // unless something foreign is left.
 func CleanAll(ctx context.Context, c Config, o Options, foreign func(Item) bool) (left []Item, err error) {
-	o.Keep = true
-	l, err := newLab(c, o)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, l.Close(ctx)) }()
-	for _, step := range []func(context.Context) error{l.lock, l.recall} {
-		if err := step(ctx); err != nil {
-			return nil, &HostError{err}
+	err = withRecords(ctx, c, o, func(l *Lab) error {
+		if err := l.removeForeign(ctx, foreign); err != nil {
+			return err
 		}
-	}
-	if err := l.removeForeign(ctx, foreign); err != nil {
-		return nil, err
-	}
-	for _, step := range []func(context.Context) error{l.openHost, l.checkNames} {
-		if err := step(ctx); err != nil {
-			return nil, &HostError{err}
+		if err := l.try(ctx, l.openHost, l.checkNames); err != nil {
+			return err
 		}
-	}
-	if err := l.clean(ctx); err != nil {
-		return nil, err
-	}
-	if left, err = l.survey(ctx); err == nil && Left(left) == nil {
-		l.say("clean: nothing of the lab is left on this host")
-	}
+		if err := l.clean(ctx); err != nil {
+			return err
+		}
+		if left, err = l.survey(ctx); err == nil && Left(left) == nil {
+			l.say("clean: nothing of the lab is left on this host")
+		}
+		return err
+	})
 	return left, err
 }
 
@@ -123,27 +113,16 @@ func (l *Lab) cleanStore(ctx context.Context) error {
 		}
 		return errors.Join(unmountBelow(l.poolDir()), pool.Destroy(ctx))
 	}
-	store, err := snapshot.Open(ctx, l.StoreDir(), snapshot.Options{Existing: true, Logger: l.Logger})
-	if errors.Is(err, snapshot.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range l.volumes() {
-		v, err := store.Volume(name)
-		if err == nil {
-			err = v.Delete(ctx)
+	return l.withStore(ctx, func(store *snapshot.Store) error {
+		var errs []error
+		for _, name := range l.volumes() {
+			errs = append(errs, deleteVolume(ctx, store, name))
 		}
-		if !errors.Is(err, snapshot.ErrNotFound) {
-			errs = append(errs, err)
+		for range store.Volumes(ctx) { // somebody else's, or one that would not go
+			return errors.Join(errs...)
 		}
-	}
-	for range store.Volumes(ctx) { // somebody else's, or one that would not go
-		return errors.Join(append(errs, store.Close())...)
-	}
-	return errors.Join(append(errs, store.Destroy(ctx))...)
+		return errors.Join(append(errs, store.Destroy(ctx))...)
+	})
 }
 
 // volumes are the names of all volumes that a lab may have made.

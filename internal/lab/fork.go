@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/prologin/rig/snapshot"
 	"github.com/prologin/rig/stage"
 )
 
@@ -95,13 +94,7 @@ func (v *volume) CloneFrom(ctx context.Context, source stage.Volume, name string
 func (f *Fork) remove(ctx context.Context) error {
 	var errs []error
 	for _, m := range f.Machines {
-		v, err := f.store.Volume(m.Name)
-		if err == nil {
-			err = v.Delete(ctx)
-		}
-		if !errors.Is(err, snapshot.ErrNotFound) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, deleteVolume(ctx, f.store, m.Name))
 	}
 	errs = append(errs, os.RemoveAll(f.State))
 	_ = os.Remove(filepath.Dir(f.State)) // unless it has those of others

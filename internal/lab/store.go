@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 
 	"github.com/moby/sys/mountinfo"
@@ -95,3 +96,39 @@ func isBtrfs(dir string) bool {
 
 // Instant reports whether snapshots cost nothing to speak of.
 func (l *Lab) Instant() bool { return l.store.Driver().Capabilities().Instant }
+
+// FileHandles reports whether the machines' trees have file handles, which NFS knows files
+// by. An overlay has none. The base must be there, as it is after [Lab.Targets].
+func (l *Lab) FileHandles() bool {
+	_, _, err := unix.NameToHandleAt(unix.AT_FDCWD, filepath.Join(l.StoreDir(), baseVolume), 0)
+	return !errors.Is(err, unix.EOPNOTSUPP)
+}
+
+// withStore calls f with the store, if there is one. A lab that is only looked at does not keep
+// it open: it may be on a pool that comes and goes.
+func (l *Lab) withStore(ctx context.Context, f func(*snapshot.Store) error) error {
+	store, err := snapshot.Open(ctx, l.StoreDir(), snapshot.Options{Existing: true, Logger: l.Logger})
+	if errors.Is(err, snapshot.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = f(store)
+	if closeErr := store.Close(); !errors.Is(closeErr, os.ErrClosed) { // as it is after Destroy
+		err = errors.Join(err, closeErr)
+	}
+	return err
+}
+
+// deleteVolume deletes a volume that may not exist.
+func deleteVolume(ctx context.Context, store *snapshot.Store, name string) error {
+	v, err := store.Volume(name)
+	if err == nil {
+		err = v.Delete(ctx)
+	}
+	if errors.Is(err, snapshot.ErrNotFound) {
+		return nil
+	}
+	return err
+}

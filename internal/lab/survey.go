@@ -40,18 +40,35 @@ func (i Item) String() string {
 // Survey lists what labs with these options have on this host, also what dead
 // programs left. It changes nothing that lasts. It needs root.
 func Survey(ctx context.Context, c Config, o Options) (items []Item, err error) {
+	err = withRecords(ctx, c, o, func(l *Lab) error {
+		items, err = l.survey(ctx)
+		return err
+	})
+	return items, err
+}
+
+// withRecords calls f with a lab that is locked and knows its machines, and is not opened.
+func withRecords(ctx context.Context, c Config, o Options, f func(*Lab) error) (err error) {
 	o.Keep = true
 	l, err := newLab(c, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, l.Close(ctx)) }()
-	for _, step := range []func(context.Context) error{l.lock, l.recall} {
+	if err := l.try(ctx, l.lock, l.recall); err != nil {
+		return err
+	}
+	return f(l)
+}
+
+// try takes steps until one fails, which is a failure of the host.
+func (l *Lab) try(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return nil, &HostError{err}
+			return &HostError{err}
 		}
 	}
-	return l.survey(ctx)
+	return nil
 }
 
 func (l *Lab) survey(ctx context.Context) (items []Item, err error) {
@@ -140,50 +157,42 @@ func (l *Lab) surveyStore(ctx context.Context) (items []Item, err error) {
 			return nil, nil
 		}
 		if !isBtrfs(l.poolDir()) { // else it is left for machines that were left running
-			pool, err := snapshot.OpenPool(ctx, l.poolFile(), l.poolDir())
-			if err != nil {
-				return nil, err
+			pool, openErr := snapshot.OpenPool(ctx, l.poolFile(), l.poolDir())
+			if openErr != nil {
+				return nil, openErr
 			}
 			defer func() { err = errors.Join(err, unmountBelow(l.poolDir()), pool.Close()) }()
 		}
 		items = append(items, Item{Kind: "pool", Name: l.poolFile(), Detail: "with all that is in it", remove: l.cleanStore})
 	}
-	store, err := snapshot.Open(ctx, l.StoreDir(), snapshot.Options{Existing: true, Logger: l.Logger})
-	if errors.Is(err, snapshot.ErrNotFound) {
-		return items, nil
-	}
-	if err != nil {
-		return items, err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	err = l.withStore(ctx, func(store *snapshot.Store) error {
+		volumes, err := l.surveyVolumes(ctx, store, inPool)
+		items = append(items, volumes...)
+		return err
+	})
+	return items, err
+}
+
+// surveyVolumes lists the volumes of a store. In a store that is not the lab's own others may
+// have theirs.
+func (l *Lab) surveyVolumes(ctx context.Context, store *snapshot.Store, own bool) (items []Item, err error) {
 	for v, err := range store.Volumes(ctx) {
 		if err != nil {
 			return items, err
 		}
-		item := Item{Kind: "volume", Name: v.Path(), Foreign: !inPool && !slices.Contains(l.volumes(), v.Name())}
+		item := Item{Kind: "volume", Name: v.Path(), Foreign: !own && !slices.Contains(l.volumes(), v.Name())}
 		count := 0
 		for range v.Snapshots(ctx) {
 			count++
 		}
 		item.Detail = fmt.Sprintf("%d snapshots", count)
 		name := v.Name()
-		item.remove = func(ctx context.Context) error { return l.deleteVolume(ctx, name) }
+		item.remove = func(ctx context.Context) error {
+			return l.withStore(ctx, func(store *snapshot.Store) error { return deleteVolume(ctx, store, name) })
+		}
 		items = append(items, item)
 	}
 	return items, nil
-}
-
-func (l *Lab) deleteVolume(ctx context.Context, name string) (err error) {
-	store, err := snapshot.Open(ctx, l.StoreDir(), snapshot.Options{Existing: true, Logger: l.Logger})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	v, err := store.Volume(name)
-	if err != nil {
-		return err
-	}
-	return v.Delete(ctx)
 }
 
 // surveyMounts finds what is mounted below the lab's directories, but for the pool.

@@ -100,11 +100,7 @@ func (v *volume) with(name string, f func(*snapshot.Volume) error) error {
 
 // delete removes a volume that may not exist.
 func (v *volume) delete(ctx context.Context, name string) error {
-	err := v.with(name, func(vol *snapshot.Volume) error { return vol.Delete(ctx) })
-	if errors.Is(err, snapshot.ErrNotFound) {
-		return nil
-	}
-	return err
+	return deleteVolume(ctx, v.lab.store, name)
 }
 
 // Reset makes the volume a fresh clone of the base with an identity of its own.
