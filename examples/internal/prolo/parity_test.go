@@ -3,6 +3,7 @@ package prolo
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -156,4 +157,72 @@ func comparePage(t *testing.T, table string) {
 	} else if diff := cmp.Diff(strings.Split(have, "\n"), strings.Split(table, "\n")); diff != "" {
 		t.Errorf("%s is not what the lists say; go test ./examples/internal/prolo -update writes it (-page +lists):\n%s", path, diff)
 	}
+}
+
+// hosts are the rows of the document's tables that are no stages, by a word of each that the
+// page has to have in a row of its own.
+var hosts = []string{
+	"`.network` file for vz-prolo", "kept away", "catch-all", "load nbd", "shared base", "refused", "pacstrap", "vim openssh",
+	"time zone, locale", "machine-id different", "poweroff", "made from the base", "host name written", "`.nspawn` settings",
+	"a command can be run", "clean-up",
+}
+
+// TestHostRows: each of these rows names code that is there and tests, or walks, that are.
+func TestHostRows(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(top, "doc", "parity.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, _, _ := strings.Cut(string(page), "## Stages")
+	known := tests(t)
+	rows := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 3 || strings.HasPrefix(cells[0], "-") || cells[0] == " row " {
+			continue
+		}
+		if rows >= len(hosts) || !strings.Contains(cells[0], hosts[rows]) {
+			t.Fatalf("row %d is%s, which is none of the document's there", rows+1, cells[0])
+		}
+		rows++
+		if strings.TrimSpace(cells[1]) == "" {
+			t.Errorf("no code for%s", cells[0])
+		}
+		for watcher := range strings.SplitSeq(cells[2], ",") {
+			if !known[strings.TrimSpace(watcher)] {
+				t.Errorf("%s: there is no test or walk%s", cells[0], watcher)
+			}
+		}
+	}
+	if rows != len(hosts) {
+		t.Errorf("the page has no row of %q", hosts[rows:])
+	}
+}
+
+// tests are the names of all tests of the module and of the examples' walks.
+func tests(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if filepath.Base(filepath.Dir(path)) == "walk" {
+			names[d.Name()] = true
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, found := range declared.FindAllStringSubmatch(string(text), -1) {
+			names[found[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
