@@ -18,6 +18,8 @@ type machine struct {
 	stages func(Payload) []stage.Stage
 	// needs are the machines whose stages its own need.
 	needs []string
+	// exports is whether it serves files of its tree by NFS.
+	exports bool
 	// keep tells what can be done with it when it is left running.
 	keep string
 }
@@ -36,8 +38,9 @@ func machines(p Payload) []machine {
 				// For the NFS server in user space.
 				Config: nspawn.Config{SystemCallFilter: []string{"open_by_handle_at", "name_to_handle_at"}},
 			},
-			stages: rhfsStages,
-			needs:  []string{MachineGW},
+			stages:  rhfsStages,
+			needs:   []string{MachineGW},
+			exports: true,
 		},
 		{
 			Machine: lab.Machine{Name: MachineWeb, After: MachineGW, Announce: web.announce(p), Addresses: addresses(web.ip)},

@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -9,12 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/archboot/archtest"
 	"github.com/prologin/rig/examples/internal/prolo"
@@ -24,7 +19,6 @@ import (
 // commands are those that scripts have beside testscript's own.
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"await":  await,
 		"runlab": runlab,
 		"rungw":  rungw,
 		"signal": signal,
@@ -36,6 +30,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mirror": mirror,
 		"pool":   pool,
 
+		"start":    start,
+		"finish":   finish,
 		"stranger": stranger,
 	}
 }
@@ -71,64 +67,6 @@ func wantStatus(ts *testscript.TestScript, program string, err error, want strin
 	if got != want {
 		ts.Fatalf("%s ended with %q, want %q", program, got, want)
 	}
-}
-
-// signal NAME REGEXP STATUS [ARGS] runs gw, or another program if ARGS begin with
-// "PROGRAM:", sends it the signal as a terminal would once its output matches, and
-// wants that end.
-func signal(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 {
-		ts.Fatalf("usage: signal NAME REGEXP STATUS [ARGS]")
-	}
-	pattern, err := regexp.Compile(args[1])
-	ts.Check(err)
-	program, rest := "gw", args[3:]
-	if len(rest) > 0 && strings.HasSuffix(rest[0], ":") {
-		program, rest = strings.TrimSuffix(rest[0], ":"), rest[1:]
-	}
-	path, err := exec.LookPath(program)
-	ts.Check(err)
-	cmd := exec.Command(path, labArgs(ts, rest)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out := &watcher{pattern: pattern, seen: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = out, out
-	ts.Check(cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select {
-	case <-out.seen:
-		ts.Check(syscall.Kill(-cmd.Process.Pid, unix.SignalNum("SIG"+args[0])))
-		err = <-ended
-	case err = <-ended:
-		ts.Fatalf("it ended (%v) before its output matched %s:\n%s", err, pattern, out)
-	}
-	ts.Logf("%s", out)
-	wantStatus(ts, program, err, args[2])
-}
-
-// watcher collects output and closes seen when it matches.
-type watcher struct {
-	mu      sync.Mutex
-	buf     bytes.Buffer
-	pattern *regexp.Regexp
-	seen    chan struct{}
-	once    sync.Once
-}
-
-func (w *watcher) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.buf.Write(p)
-	if w.pattern.Match(w.buf.Bytes()) {
-		w.once.Do(func() { close(w.seen) })
-	}
-	return len(p), nil
-}
-
-func (w *watcher) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.buf.String()
 }
 
 // inside REGEXP COMMAND runs a command in mygw, or, if COMMAND begins with "MACHINE:",
@@ -169,20 +107,6 @@ func host(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	default:
 		ts.Fatalf("usage: host keep|same")
-	}
-}
-
-// await FILE waits for a file to appear.
-func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: await FILE")
-	}
-	deadline := time.Now().Add(30 * time.Second)
-	for _, err := os.Stat(args[0]); err != nil; _, err = os.Stat(args[0]) {
-		if time.Now().After(deadline) {
-			ts.Check(err)
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 

@@ -53,5 +53,6 @@ cd /
 left_out='-path etc/pacman.d/gnupg -o -name __pycache__ -o -path root/.cache -o -path export/hfs0'
 find etc opt root srv usr export -xdev \( $left_out \) -prune -o ! -type d -exec stat -c 'file %N %F %a %U:%G' {} + 2>/dev/null
 find etc opt root/sadm srv -xdev \( $left_out \) -prune -o \
-	-type f -size -100k ! -name 'ssh_host_*' ! -name 'shadow*' -exec sha256sum {} + |
-	sed 's/^/content /'`
+	-type f -size -100k ! -name 'ssh_host_*' ! -name 'shadow*' ! -name machine-id ! -name 'generated_*.zone' -exec sha256sum {} + |
+	sed 's/^/content /'
+grep -v SOA /dev/null etc/named/generated_*.zone 2>/dev/null || true`

@@ -78,6 +78,7 @@ func Run(t *testing.T, clean string, further map[string]func(*testscript.TestScr
 				env.Setenv("CACHE", Cache())
 				env.Setenv("TESTDATA", testdata)
 				env.Values[poolKey{}] = new(*snapshot.Pool)
+				env.Values[runningKey{}] = new(*running)
 				env.Setenv("GWDIR", filepath.Dir(path))
 				return nil
 			},
