@@ -5,12 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prologin/rig/examples/internal/walk"
+	"github.com/prologin/rig/stage"
 )
 
 // TestScale starts ever more contestants' machines beside gw. Each has to get its
@@ -24,7 +26,8 @@ func TestScale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := filepath.Join(t.TempDir(), "state")
+	dir := t.TempDir()
+	state, events := filepath.Join(dir, "state"), filepath.Join(dir, "events.json")
 	lab := func(args ...string) {
 		t.Helper()
 		cmd := exec.Command(path, append([]string{"-state", state, "-cache", walk.Cache(), "-q"}, args...)...)
@@ -39,14 +42,71 @@ func TestScale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if free := freeInotify(t); n*inotifyEach > free {
+			t.Logf("%d machines are left out: their service managers want %d inotify instances, and root has %d left; try sysctl fs.inotify.max_user_instances=%d",
+				n, n*inotifyEach, free, 128+n*8)
+			continue
+		}
 		start := time.Now()
-		lab("-contestants", word, "-only", strings.Join(contestants(n), ","), "-keep")
+		lab("-contestants", word, "-only", strings.Join(contestants(n), ","), "-keep", "-json", events)
 		took, used := time.Since(start), memory(t)
-		fmt.Printf("figure scale-%d %v, %v and %d MiB a machine\n", n, took.Round(100*time.Millisecond),
-			(took / time.Duration(n)).Round(time.Millisecond), used/int64(n)>>20)
+		fmt.Printf("figure scale-%d all %v each %v %s memory %dMiB\n", n, took.Round(10*time.Millisecond),
+			(took / time.Duration(n)).Round(time.Millisecond), medians(readEvents(t, events)), used/int64(n)>>20)
 		lab("-only", "mygw") // stops all
 		lab("-only", "mygw", "-keep")
 	}
+}
+
+// medians are how long half of the light machines took, at most, to boot, to get their address
+// and to report in.
+func medians(events []stage.Event) string {
+	times := map[string][]time.Duration{}
+	for _, e := range events {
+		name := map[string]string{"/started": "boot", "get_lease/stage-ended": "lease", "report_in/stage-ended": "report"}[e.Stage+"/"+string(e.Kind)]
+		if strings.HasPrefix(e.Machine, "pas-r2") && name != "" {
+			times[name] = append(times[name], e.Elapsed)
+		}
+	}
+	var words []string
+	for _, name := range []string{"boot", "lease", "report"} {
+		if list := slices.Sorted(slices.Values(times[name])); len(list) > 0 {
+			words = append(words, name, list[len(list)/2].Round(time.Millisecond).String())
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// inotifyEach is how many inotify instances the service manager of a light machine has. It
+// does not start without.
+const inotifyEach = 3
+
+// freeInotify is how many inotify instances root may still have: the kernel counts those of
+// all machines together.
+func freeInotify(t *testing.T) int {
+	t.Helper()
+	data, err := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptors, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range descriptors {
+		target, err := os.Readlink(name)
+		if err != nil || target != "anon_inode:inotify" {
+			continue
+		}
+		status, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(name)), "status"))
+		if strings.Contains(string(status), "\nUid:\t0\t0\t") {
+			free--
+		}
+	}
+	return free
 }
 
 // contestants are the names of the first n light machines.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -148,18 +146,8 @@ func compare(want, got map[string][]string) string {
 // keys returns the key of each stage that a run found as it should be.
 func keys(t *testing.T, events string) []string {
 	t.Helper()
-	file, err := os.Open(events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
 	found := map[string]bool{}
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		var e stage.Event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			t.Fatal(err)
-		}
+	for _, e := range readEvents(t, events) {
 		if e.Kind == stage.Planned && e.Text == "cached" {
 			found[e.Machine+"/"+e.Stage+" "+e.Key] = true
 		}
