@@ -6,10 +6,8 @@ number=$(hostname | tr -dc 0-9)
 check_hostname "rhfs$number"
 check_address "192.168.1.$((number + 1))"
 
-for unit in systemd-networkd udbsync_passwd udbsync_passwd_nfsroot udbsync_rootssh rpcbind nfs-server \
-	rootssh.path "hfs@$number"; do
-	check_unit "$unit"
-done
+check_units systemd-networkd udbsync_passwd udbsync_passwd_nfsroot udbsync_rootssh rpcbind nfs-server \
+	rootssh.path "hfs@$number"
 
 for root in /export/nfsroot_staging /export/nfsroot_ro; do
 	check_file $root/boot/vmlinuz-linux
