@@ -39,24 +39,54 @@ func newGraph(p Plan) *graph {
 
 // order returns the nodes so that each comes after those it waits for. It is only
 // right for a graph without a cycle.
-func (g *graph) order() []int {
-	done := make([]bool, len(g.nodes))
-	var order []int
+func (g *graph) order() (order []int) {
+	all := make([]int, len(g.nodes))
+	for i := range all {
+		all[i] = i
+	}
+	walk(all, g.before, func(i int) { order = append(order, i) })
+	return order
+}
+
+// ancestors returns the set of stages that the given ones wait for, themselves
+// included.
+func (g *graph) ancestors(of ...int) map[int]bool {
+	return walk(of, g.before, func(int) {})
+}
+
+// descendants returns the set of stages that wait for the given ones, themselves
+// included.
+func (g *graph) descendants(of ...int) map[int]bool {
+	after := make([][]int, len(g.nodes))
+	for i, n := range g.nodes {
+		for _, j := range n.before {
+			after[j] = append(after[j], i)
+		}
+	}
+	return walk(of, func(i int) []int { return after[i] }, func(int) {})
+}
+
+func (g *graph) before(i int) []int { return g.nodes[i].before }
+
+// walk visits what can be reached by next, calling leave for each node after those
+// beyond it, and returns the set of them.
+func walk(from []int, next func(int) []int, leave func(int)) map[int]bool {
+	seen := map[int]bool{}
 	var visit func(int)
 	visit = func(i int) {
-		if done[i] {
+		if seen[i] {
 			return
 		}
-		done[i] = true
-		for _, j := range g.nodes[i].before {
+		seen[i] = true
+		for _, j := range next(i) {
 			visit(j)
 		}
-		order = append(order, i)
+		leave(i)
 	}
-	for i := range g.nodes {
+	for _, i := range from {
 		visit(i)
 	}
-	return order
+	return seen
 }
 
 // cycle returns the names of stages that wait for each other, the first again at the
@@ -106,50 +136,4 @@ func (g *graph) path(stack []int, first int) []string {
 		}
 	}
 	return append(names, g.nodes[first].ref.String())
-}
-
-// ancestors returns the set of stages that the given ones wait for, themselves
-// included.
-func (g *graph) ancestors(of ...int) map[int]bool {
-	set := map[int]bool{}
-	var visit func(int)
-	visit = func(i int) {
-		if set[i] {
-			return
-		}
-		set[i] = true
-		for _, j := range g.nodes[i].before {
-			visit(j)
-		}
-	}
-	for _, i := range of {
-		visit(i)
-	}
-	return set
-}
-
-// descendants returns the set of stages that wait for the given ones, themselves
-// included.
-func (g *graph) descendants(of ...int) map[int]bool {
-	after := make([][]int, len(g.nodes))
-	for i, n := range g.nodes {
-		for _, j := range n.before {
-			after[j] = append(after[j], i)
-		}
-	}
-	set := map[int]bool{}
-	var visit func(int)
-	visit = func(i int) {
-		if set[i] {
-			return
-		}
-		set[i] = true
-		for _, j := range after[i] {
-			visit(j)
-		}
-	}
-	for _, i := range of {
-		visit(i)
-	}
-	return set
 }
