@@ -47,7 +47,8 @@ type hashCache struct {
 
 type cached struct {
 	identity
-	sum string
+	sum  string
+	used bool // since it was loaded
 }
 
 const hashCacheHeader = "rig hashes 1\n"
@@ -75,7 +76,12 @@ func (c *hashCache) get(path string, info fs.FileInfo) (string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[path]
-	return e.sum, ok && e.identity == identify(info)
+	if !ok || e.identity != identify(info) {
+		return "", false
+	}
+	e.used = true
+	c.entries[path] = e
+	return e.sum, true
 }
 
 func (c *hashCache) put(path string, info fs.FileInfo, sum string) {
@@ -86,11 +92,12 @@ func (c *hashCache) put(path string, info fs.FileInfo, sum string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.entries[path] = cached{id, sum}
+	c.entries[path] = cached{id, sum, true}
 	c.dirty = true
 }
 
-// save writes the cache if it changed.
+// save writes the cache if it changed, without what nobody asked for: files that are no
+// input any more.
 func (c *hashCache) save() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,6 +108,9 @@ func (c *hashCache) save() error {
 	b.WriteString(hashCacheHeader)
 	for _, path := range slices.Sorted(maps.Keys(c.entries)) {
 		e := c.entries[path]
+		if !e.used {
+			continue
+		}
 		fmt.Fprintf(&b, "%d %d %d %d %d %s %q\n", e.dev, e.ino, e.size, e.mtime, e.ctime, e.sum, path)
 	}
 	if err := os.MkdirAll(filepath.Dir(c.file), 0o755); err != nil {
