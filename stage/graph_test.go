@@ -174,7 +174,7 @@ func TestValidatePlan(t *testing.T) {
 		{"machine twice", need(stage.Setup{Machine: "a"}, stage.Setup{Machine: "a"}), `machine "a" appears twice`},
 		{"stage twice", need(stage.Setup{Machine: "a", Stages: stages("x", "x")}), "a/x appears twice"},
 		{"empty stage name", need(stage.Setup{Machine: "a", Stages: stages("")}), "empty name"},
-		{"nil step", need(stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Steps: []stage.Step{nil}}}}), "step 1 is nil"},
+		{"nil step", need(stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Steps: []stage.Step{nil}}}}), "step 1: it is nil"},
 		{"need of no machine", need(stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Needs: []string{"y"}}}}), "is not MACHINE/STAGE"},
 		{"unknown need", need(
 			stage.Setup{Machine: "a", Stages: []stage.Stage{{Name: "x", Needs: []string{"b/setup_mbd"}}}},

@@ -18,6 +18,7 @@ import (
 //	machines/NAME.json what is known of a machine's tree
 //	recipes/KEY.json   what went into a stage, to explain why it runs again
 //	ports/KEY          what the machine listened at when a stage was complete
+//	checkpoints/…      which snapshots make up a checkpoint, by name
 //	logs/…             whole output of stages, by run
 //	hashes             hashes of input files
 //	key                of the HMACs that stand for secrets
@@ -69,14 +70,11 @@ func (d stateDir) loadMachine(name string) (*machineState, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err == nil {
-		if err := json.Unmarshal(data, m); err != nil || m.Version > stateVersion {
-			if err == nil {
-				return nil, fmt.Errorf("%s: %w: version %d is newer than this program's", m.file, ErrNotSupported, m.Version)
-			}
-			// A damaged file is like a lost one.
-			*m = machineState{file: m.file, mu: m.mu}
-		}
+	if json.Unmarshal(data, m) != nil {
+		*m = machineState{file: m.file, mu: m.mu} // a damaged file is like a lost one
+	}
+	if m.Version > stateVersion {
+		return nil, fmt.Errorf("%s: %w: version %d is newer than this program's", m.file, ErrNotSupported, m.Version)
 	}
 	if m.Keys == nil {
 		m.Keys = map[string]string{}

@@ -50,34 +50,33 @@ func (s Setup) validate(fault func(string, ...any)) {
 		if st.Timeout < 0 || st.CheckTimeout < 0 {
 			fault("stage %s/%s: negative time-out", s.Machine, st.Name)
 		}
-		for i, step := range st.Steps {
-			if step == nil {
-				fault("stage %s/%s: step %d is nil", s.Machine, st.Name, i+1)
-			} else if v, ok := step.(validator); ok {
-				if err := v.Validate(); err != nil {
-					fault("stage %s/%s: step %d: %w", s.Machine, st.Name, i+1, err)
-				}
+		part := func(kind string, i int, v any) {
+			if err := validatePart(v); err != nil {
+				fault("stage %s/%s: %s %d: %w", s.Machine, st.Name, kind, i+1, err)
 			}
+		}
+		for i, step := range st.Steps {
+			part("step", i, step)
 		}
 		for i, check := range st.Checks {
-			if check == nil {
-				fault("stage %s/%s: check %d is nil", s.Machine, st.Name, i+1)
-			} else if v, ok := check.(validator); ok {
-				if err := v.Validate(); err != nil {
-					fault("stage %s/%s: check %d: %w", s.Machine, st.Name, i+1, err)
-				}
-			}
+			part("check", i, check)
 		}
 		for i, in := range st.Inputs {
-			if err := in.Validate(); err != nil {
-				fault("stage %s/%s: input %d: %w", s.Machine, st.Name, i+1, err)
-			}
+			part("input", i, in)
 		}
 	}
 }
 
-// validator is a step or check that can tell whether its fields make sense.
-type validator interface{ Validate() error }
+// validatePart asks a step, check or input whether its fields make sense, if it can tell.
+func validatePart(v any) error {
+	if v == nil {
+		return errors.New("it is nil")
+	}
+	if v, ok := v.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
 
 func (p Plan) validateNeeds(fault func(string, ...any)) {
 	known := p.refs()
