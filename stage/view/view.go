@@ -31,9 +31,10 @@ type View struct {
 	live  *live
 	plain *plain
 
-	mu   sync.Mutex
-	held []stage.Event // while paused
-	busy bool          // somebody else has the terminal
+	mu     sync.Mutex
+	held   []stage.Event // while paused
+	busy   bool          // somebody else has the terminal
+	closed bool
 }
 
 // New returns a View that shows a live picture on f if that is a terminal that can
@@ -57,6 +58,7 @@ func (v *View) Event(e stage.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
+	case v.closed:
 	case !v.busy:
 		v.show(e)
 	case e.Kind != stage.Output: // of which there may be any amount
@@ -99,6 +101,9 @@ func (v *View) show(e stage.Event) {
 
 // Close removes the live picture and leaves the lines. The View shows nothing after it.
 func (v *View) Close() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closed = true
 	if v.live != nil {
 		v.live.close()
 	}
