@@ -119,12 +119,13 @@ func (st Stage) writeManual(b *strings.Builder, machine string, number int, note
 	for _, step := range st.Steps {
 		writeLines(b, machine, step.Manual(machine))
 	}
-	if len(st.Checks) > 0 {
-		b.WriteString("\nThen, until it is so:\n\n")
-	}
+	heading := "\nThen, until it is so:\n\n"
 	for _, c := range st.Checks {
-		fmt.Fprintf(b, "    # %s\n", c)
-		writeLines(b, machine, c.Manual(machine))
+		if lines := c.Manual(machine); len(lines) > 0 {
+			fmt.Fprintf(b, "%s    # %s\n", heading, c)
+			writeLines(b, machine, lines)
+			heading = ""
+		}
 	}
 }
 

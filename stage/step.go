@@ -24,7 +24,8 @@ type Check interface {
 	// String states the condition, such as "nginx.service is active".
 	String() string
 
-	// Manual returns what a person would type to see whether it holds.
+	// Manual returns what a person would type to see whether it holds, or nothing if
+	// the manual way does without it.
 	Manual(machine string) []Line
 
 	// Probe looks once and returns nil if the condition holds. Otherwise the error's

@@ -192,7 +192,7 @@ func (f Func) Validate() error {
 // Manual returns Text, or a remark if there is none.
 func (f Func) Manual(string) []stage.Line {
 	if f.Text == "" {
-		return nil
+		return typed(true, "# (the program looks)")
 	}
 	return typed(true, "%s", f.Text)
 }
