@@ -19,7 +19,7 @@ func (m *Machine) tree() (*intree.Tree, error) {
 		return intree.Open(m.Root())
 	}
 	t, err := intree.Open(fmt.Sprintf("/proc/%d/root", l.pid))
-	if err != nil || l.fd.signal(0) == nil {
+	if err != nil || !l.fd.ended() {
 		return t, err
 	}
 	// The process ID may have become another's, whose files are the host's.

@@ -32,7 +32,7 @@ func (h *Host) newLeader(pid int, g cgroup) (*leader, error) {
 		err = fmt.Errorf("process %d is not of this machine: %w", pid, os.ErrInvalid)
 	}
 	if err == nil {
-		err = l.awaitPayload(h.nspawn.path)
+		err = l.awaitPayload(h.closing, h.nspawn.path)
 	}
 	if err == nil {
 		l.bounding, err = boundingSet(pid)
@@ -46,14 +46,12 @@ func (h *Host) newLeader(pid int, g cgroup) (*leader, error) {
 	return l, nil
 }
 
-// awaitPayload blocks until the process no longer prepares the machine. No event
-// tells of an execve, which is milliseconds away.
-func (l *leader) awaitPayload(nspawn string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
+// awaitPayload blocks until the process no longer prepares the machine, or has
+// ended. No event tells of an execve, which is milliseconds away.
+func (l *leader) awaitPayload(ctx context.Context, nspawn string) error {
 	for delay := 100 * time.Microsecond; !l.hasPayload(nspawn); delay = min(2*delay, 5*time.Millisecond) {
-		if err := l.fd.signal(0); err != nil {
-			return err
+		if l.fd.ended() {
+			return ErrNotRunning
 		}
 		select {
 		case <-ctx.Done():

@@ -53,6 +53,16 @@ func readable(fd uintptr) bool {
 	return n > 0 || err != nil && err != unix.EINTR
 }
 
+// ended reports whether the process has, collected or not.
+func (p *pidfd) ended() bool {
+	over := true
+	_ = p.control(func(fd int) error {
+		over = readable(uintptr(fd))
+		return nil
+	})
+	return over
+}
+
 // control calls f with the descriptor, which stays open meanwhile.
 func (p *pidfd) control(f func(fd int) error) error {
 	conn, err := p.file.SyscallConn()
