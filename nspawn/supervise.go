@@ -21,9 +21,7 @@ const cleanupPatience = 30 * time.Second
 func (m *Machine) start(ctx context.Context) error {
 	b, err := m.starter().launch(ctx, m)
 	if err != nil {
-		m.finish(ExitStatus{Code: -1}, nil)
-		close(m.unwatched)
-		return errors.Join(err, m.err)
+		return m.notStarted(err)
 	}
 	go m.supervise(b)
 	select {
@@ -39,6 +37,24 @@ func (m *Machine) start(ctx context.Context) error {
 		<-m.unwatched
 		return errors.Join(context.Cause(ctx), killErr)
 	}
+}
+
+// notStarted ends a machine that could not be launched, unless it was so short-lived
+// that nobody saw it run.
+func (m *Machine) notStarted(err error) error {
+	status := ExitStatus{Code: -1}
+	var unseen *unseenLife
+	began := errors.As(err, &unseen) && unseen.began
+	if began {
+		status = unseen.status
+		m.tell(EventStarted, ExitStatus{})
+	}
+	m.finish(status, nil)
+	close(m.unwatched)
+	if began {
+		return nil
+	}
+	return m.fail("start", errors.Join(err, m.err))
 }
 
 // startFailure says why nspawn ended before the machine began.

@@ -108,15 +108,30 @@ func (s *systemd) awaitLife(ctx context.Context, m *Machine, w *unitWatch, last 
 			return nil, err
 		}
 		if state.mainPID != 0 && state.mainPID != last {
-			return s.follow(m, w, state)
+			b, err := s.follow(m, w, state)
+			if !errors.Is(err, unix.ESRCH) {
+				return b, err
+			}
+			last = state.mainPID // it has ended, of which the service manager will tell
 		}
 		if state.ended() {
-			return nil, fmt.Errorf("unit %s has ended: %s", w.unit, state.result)
+			return nil, &unseenLife{unit: w.unit, result: state.result, began: state.began, status: state.exitStatus()}
 		}
 		if err := w.await(ctx); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// unseenLife is a machine that has ended before this program saw it run.
+type unseenLife struct {
+	unit, result string
+	began        bool
+	status       ExitStatus
+}
+
+func (u *unseenLife) Error() string {
+	return fmt.Sprintf("unit %s has ended before it was seen to run: %s, status %d", u.unit, orDefault(u.result, "not known how"), u.status.Code)
 }
 
 // follow makes a boot of a running unit and keeps it up to date.
@@ -126,19 +141,22 @@ func (s *systemd) follow(m *Machine, w *unitWatch, state unitState) (*boot, erro
 	if b.nspawn, err = openPidfd(state.mainPID); err != nil {
 		return nil, err
 	}
-	b.reap = func() ExitStatus { return w.exitStatus(b.nspawn) }
+	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
-	b.release = func() {
-		w.bus.Close()
+	stop := func() {
+		cancel()
 		<-stopped
 	}
-	err = m.saveRecord(func(r *record) {
-		r.Nspawn = state.mainPID
-		if state.cgroup != "" {
-			r.Cgroup = cgroup(filepath.Join(s.h.mount, state.cgroup))
-		}
-	})
-	if err != nil {
+	b.reap = func() ExitStatus {
+		stop()
+		return m.endOf(b, w)
+	}
+	b.release = func() {
+		stop()
+		w.bus.Close()
+	}
+	if err := s.take(m, w, state); err != nil {
+		cancel()
 		return nil, errors.Join(err, b.nspawn.Close())
 	}
 	m.mu.Lock()
@@ -146,9 +164,36 @@ func (s *systemd) follow(m *Machine, w *unitWatch, state unitState) (*boot, erro
 	m.mu.Unlock()
 	go func() {
 		defer close(stopped)
-		w.follow(func(n notification) { m.notified(b, n) })
+		w.follow(ctx, func(n notification) { m.notified(b, n) })
 	}()
 	return b, nil
+}
+
+// take writes down where a running unit is, and keeps it if the machine is ours to
+// supervise.
+func (s *systemd) take(m *Machine, w *unitWatch, state unitState) error {
+	err := m.saveRecord(func(r *record) {
+		r.Nspawn = state.mainPID
+		if state.cgroup != "" {
+			r.Cgroup = cgroup(filepath.Join(s.h.mount, state.cgroup))
+		}
+	})
+	if err == nil && m.lock != nil {
+		err = w.ref(context.Background())
+	}
+	return err
+}
+
+// endOf is how a boot that is over has ended. That it had begun may be news.
+func (m *Machine) endOf(b *boot, w *unitWatch) ExitStatus {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupPatience)
+	defer cancel()
+	status, began := w.end(ctx, b.nspawn)
+	if began && !isClosed(b.known) {
+		m.tell(EventStarted, ExitStatus{})
+		close(b.known)
+	}
+	return status
 }
 
 // alive asks the service manager, since machines reboot while nobody of ours

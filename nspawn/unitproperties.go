@@ -50,6 +50,7 @@ func (s *systemd) properties(m *Machine, config *Config) ([]unitProperty, error)
 	add("Delegate", true)
 	add("Slice", machineSlice)
 	add("CollectMode", "inactive-or-failed")
+	add("AddRef", true) // else it takes its exit status along when it ends, see ref
 	add("SuccessExitStatus", exitCodes{[]int32{exitReboot}, []int32{}})
 	if config.Reboot == RebootAllow {
 		add("RestartForceExitStatus", exitCodes{[]int32{exitReboot}, []int32{}})

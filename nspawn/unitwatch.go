@@ -21,6 +21,7 @@ type unitWatch struct {
 type unitState struct {
 	loaded  bool
 	active  string // ActiveState
+	began   bool   // whether it has ever been active
 	result  string
 	cgroup  string
 	mainPID int
@@ -43,6 +44,14 @@ func (s *unitState) ended() bool {
 	return !s.job && (!s.loaded || s.active == "inactive" || s.active == "failed")
 }
 
+// exitStatus is how the unit's process has ended.
+func (s *unitState) exitStatus() ExitStatus {
+	if s.code != cldExited {
+		return ExitStatus{Code: -1, Signal: unix.Signal(s.status)}
+	}
+	return ExitStatus{Code: int(s.status)}
+}
+
 func (s *systemd) watch(ctx context.Context, machine string) (*unitWatch, error) {
 	bus, err := openBus(ctx)
 	if err != nil {
@@ -53,6 +62,11 @@ func (s *systemd) watch(ctx context.Context, machine string) (*unitWatch, error)
 		return nil, errors.Join(err, bus.Close())
 	}
 	return w, nil
+}
+
+// ref keeps the unit, and how it ended, until the connection is closed.
+func (w *unitWatch) ref(ctx context.Context) error {
+	return w.bus.manager(ctx, "RefUnit", w.unit).Err
 }
 
 // await blocks until something may have changed.
@@ -70,12 +84,13 @@ func (w *unitWatch) await(ctx context.Context) error {
 
 // state reads the unit's properties.
 func (w *unitWatch) state(ctx context.Context) (s unitState, err error) {
-	unit, err := w.bus.properties(ctx, unitPath(w.unit), unitIface, "LoadState", "ActiveState", "Job")
+	unit, err := w.bus.properties(ctx, unitPath(w.unit), unitIface, "LoadState", "ActiveState", "ActiveEnterTimestampMonotonic", "Job")
 	if err != nil {
 		return s, err
 	}
 	s.loaded = property[string](unit, "LoadState") == "loaded"
 	s.active = property[string](unit, "ActiveState")
+	s.began = property[uint64](unit, "ActiveEnterTimestampMonotonic") > 0
 	if job := property[[]any](unit, "Job"); len(job) == 2 {
 		id, _ := job[0].(uint32)
 		s.job = id != 0
@@ -116,9 +131,8 @@ func (w *unitWatch) leader(ctx context.Context) (int, error) {
 }
 
 // follow tells of the leader and of readiness, until there is no more to tell or the
-// connection is closed.
-func (w *unitWatch) follow(tell func(notification)) {
-	ctx := context.Background()
+// context ends.
+func (w *unitWatch) follow(ctx context.Context, tell func(notification)) {
 	for leader := 0; ; {
 		n := notification{}
 		if leader == 0 {
@@ -134,17 +148,22 @@ func (w *unitWatch) follow(tell func(notification)) {
 	}
 }
 
-// exitStatus is how an nspawn has ended, as the kernel tells or the unit kept it.
-func (w *unitWatch) exitStatus(nspawn *pidfd) ExitStatus {
-	if status := nspawn.status(); status != (ExitStatus{Code: -1}) {
-		return status
+// end is how an nspawn has ended, as the service manager knows, who is its parent, and
+// whether its machine had begun. A unit that goes on is one that reboots.
+func (w *unitWatch) end(ctx context.Context, nspawn *pidfd) (status ExitStatus, began bool) {
+	for {
+		state, err := w.state(ctx)
+		switch {
+		case err != nil || !state.loaded: // nobody has kept it
+			return nspawn.status(), false
+		case state.mainPID == nspawn.pid || state.active == "deactivating":
+			if w.await(ctx) != nil {
+				return nspawn.status(), state.began
+			}
+		case !state.ended():
+			return ExitStatus{Code: exitReboot}, state.began
+		default:
+			return state.exitStatus(), state.began
+		}
 	}
-	state, err := w.state(context.Background())
-	if err != nil || state.mainPID == nspawn.pid {
-		return ExitStatus{Code: -1}
-	}
-	if state.code != cldExited {
-		return ExitStatus{Code: -1, Signal: unix.Signal(state.status)}
-	}
-	return ExitStatus{Code: int(state.status)}
 }
