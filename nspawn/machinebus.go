@@ -100,8 +100,8 @@ func (m *Machine) dialBus(ctx context.Context) (*bus, error) {
 	if err == nil {
 		err = conn.Hello()
 	}
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
+	if !stop() {
+		err = context.Cause(ctx) // of the connection's end, too
 	}
 	if err != nil {
 		return nil, errors.Join(err, ignoreClosed(conn.Close()))
