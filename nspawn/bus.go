@@ -73,8 +73,8 @@ func unitPath(name string) dbus.ObjectPath {
 	return dbus.ObjectPath(b.String())
 }
 
-// properties reads some of an interface's properties. To tell all of a service keeps
-// the service manager busy for milliseconds.
+// properties reads some of an interface's properties, one after the other. To tell all
+// of a service keeps the service manager busy for milliseconds.
 func (b *bus) properties(ctx context.Context, path dbus.ObjectPath, iface string, names ...string) (map[string]dbus.Variant, error) {
 	// All are asked for before the first answer is waited for.
 	object := b.conn.Object(systemdName, path)
@@ -91,6 +91,13 @@ func (b *bus) properties(ctx context.Context, path dbus.ObjectPath, iface string
 		set[name] = value
 	}
 	return set, nil
+}
+
+// allProperties reads an interface's properties as they are at one moment.
+func (b *bus) allProperties(ctx context.Context, path dbus.ObjectPath, iface string) (map[string]dbus.Variant, error) {
+	var all map[string]dbus.Variant
+	err := b.conn.Object(systemdName, path).CallWithContext(ctx, propsIface+".GetAll", 0, iface).Store(&all)
+	return all, err
 }
 
 // wantSignals makes the service manager send its signals to this connection.

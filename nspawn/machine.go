@@ -167,11 +167,9 @@ func (m *Machine) fail(op string, err error) error {
 		return err
 	}
 	e := &Error{Op: op, Machine: m.Name(), Err: err, Console: m.Console(consoleLines)}
-	if errors.Is(err, ErrNotRunning) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		e.Hint = m.endHint()
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e.Hint = m.endHint()
 	return e
 }
 

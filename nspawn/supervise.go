@@ -44,14 +44,12 @@ func (m *Machine) start(ctx context.Context) error {
 func (m *Machine) notStarted(err error) error {
 	status := ExitStatus{Code: -1}
 	var unseen *unseenLife
-	began := errors.As(err, &unseen) && unseen.began
-	if began {
+	if errors.As(err, &unseen) {
 		status = unseen.status
-		m.tell(EventStarted, ExitStatus{})
 	}
 	m.finish(status, nil)
 	close(m.unwatched)
-	if began {
+	if unseen != nil && unseen.began {
 		return nil
 	}
 	return m.fail("start", errors.Join(err, m.err))

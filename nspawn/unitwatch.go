@@ -84,7 +84,8 @@ func (w *unitWatch) await(ctx context.Context) error {
 
 // state reads the unit's properties.
 func (w *unitWatch) state(ctx context.Context) (s unitState, err error) {
-	unit, err := w.bus.properties(ctx, unitPath(w.unit), unitIface, "LoadState", "ActiveState", "ActiveEnterTimestampMonotonic", "Job")
+	// While it restarts, the unit is inactive for a moment, but with a job.
+	unit, err := w.bus.allProperties(ctx, unitPath(w.unit), unitIface)
 	if err != nil {
 		return s, err
 	}
@@ -151,7 +152,7 @@ func (w *unitWatch) follow(ctx context.Context, tell func(notification)) {
 // end is how an nspawn has ended, as the service manager knows, who is its parent, and
 // whether its machine had begun. A unit that goes on is one that reboots.
 func (w *unitWatch) end(ctx context.Context, nspawn *pidfd) (status ExitStatus, began bool) {
-	for {
+	for noticed := false; ; {
 		state, err := w.state(ctx)
 		switch {
 		case err != nil || !state.loaded: // nobody has kept it
@@ -160,6 +161,8 @@ func (w *unitWatch) end(ctx context.Context, nspawn *pidfd) (status ExitStatus, 
 			if w.await(ctx) != nil {
 				return nspawn.status(), state.began
 			}
+		case !noticed: // its end, perhaps only after the unit's state was read
+			noticed = true
 		case !state.ended():
 			return ExitStatus{Code: exitReboot}, state.began
 		default:
