@@ -16,6 +16,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 )
 
 func main() {
@@ -31,9 +33,13 @@ func main() {
 
 func run(in io.Reader, out io.Writer, dir string) error {
 	var results results
+	var failures []string
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		fmt.Fprintln(out, lines.Text())
+		if failure.MatchString(lines.Text()) {
+			failures = append(failures, lines.Text())
+		}
 		results.add(lines.Text())
 	}
 	if err := lines.Err(); err != nil {
@@ -60,5 +66,10 @@ func run(in io.Reader, out io.Writer, dir string) error {
 			return err
 		}
 	}
+	if len(failures) > 0 {
+		return fmt.Errorf("the tables are written, but not all went well:\n%s", strings.Join(failures, "\n"))
+	}
 	return nil
 }
+
+var failure = regexp.MustCompile(`^(FAIL\t|panic:|--- FAIL)`)

@@ -135,6 +135,18 @@ func TestTallies(t *testing.T) {
 	}
 }
 
+func TestFailuresAreTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lines := "tally: nspawn, traps: 7\n--- FAIL: TestKill (2.1s)\nFAIL\tgithub.com/prologin/rig/nspawn\t3s\n"
+	if err := run(strings.NewReader(lines), io.Discard, dir); err == nil || !strings.Contains(err.Error(), "TestKill") {
+		t.Errorf("%v, want an error that names the test", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "torture.md")); err != nil {
+		t.Errorf("what was counted is not written: %v", err)
+	}
+}
+
 func TestTidy(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
