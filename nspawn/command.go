@@ -21,8 +21,8 @@ import (
 // The process is started from this program by joining the machine's namespaces,
 // which takes a millisecond and needs neither a bus nor a service manager there.
 // It has the machine's files, processes, network and capability bounding set, the
-// resource limits of its services, a control group of its own within the machine's,
-// a clean environment and umask 022. With Config.SuppressSync, it does not sync
+// resource limits of its services, a control group of its own within the machine's
+// and a view that ends there, a clean environment and umask 022. With Config.SuppressSync, it does not sync
 // either. It does not have the machine's system call filter, which cannot be joined;
 // it is in no login session, and its parent is outside (getppid gives 0).
 type Cmd struct {
@@ -229,6 +229,7 @@ func (c *Cmd) connect(place int) error {
 		attr.Setsid, attr.Setctty, attr.Ctty, attr.Setpgid, attr.Pdeathsig = a.Setsid, a.Setctty, a.Ctty, a.Setpgid, a.Pdeathsig
 	}
 	attr.UseCgroupFD, attr.CgroupFD = true, place
+	attr.Unshareflags = unix.CLONE_NEWCGROUP // it sees no control group but its own, whatever it mounts
 	in.SysProcAttr = attr
 	return nil
 }

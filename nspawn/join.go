@@ -7,15 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineNamespaces are those of a machine except the user namespace, which the
-// kernel refuses to let a program with threads join.
+// machineNamespaces are those of a machine except two: the user namespace, which
+// the kernel refuses to let a program with threads join; and that of its control
+// groups, from which nothing could be started in a control group, since ours is
+// outside of it and the kernel says ENOENT where cgroup2 is mounted with nsdelegate,
+// as systemd does. A process gets one of its own instead, see [Cmd.connect].
 const machineNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS |
-	unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+	unix.CLONE_NEWIPC | unix.CLONE_NEWNET
 
-// join puts the calling thread into the machine: its files, processes, network,
-// names and control groups. Processes started from the thread then live in the
-// machine with no more capabilities than the machine's own. The thread has to be
-// thrown away afterwards.
+// join puts the calling thread into the machine: its files, processes, network and
+// names. Processes started from the thread then live in the machine with no more
+// capabilities than the machine's own. The thread has to be thrown away afterwards.
 func (l *leader) join() error {
 	// Threads share their root directory until told otherwise.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {

@@ -143,10 +143,14 @@ func testCommandSurroundings(t *testing.T, s *suite) {
 	if got := shell(t, m, "ls /proc/self/fd | wc -l"); got != "4" { // 0, 1, 2 and the directory
 		t.Errorf("descriptors: %s", shell(t, m, "ls -l /proc/self/fd"))
 	}
-	for _, ns := range []string{"mnt", "pid", "uts", "ipc", "net", "cgroup"} {
+	for _, ns := range []string{"mnt", "pid", "uts", "ipc", "net"} {
 		if got := shell(t, m, "a=$(readlink /proc/1/ns/"+ns+"); b=$(readlink /proc/self/ns/"+ns+"); test $a = $b && echo same"); got != "same" {
 			t.Errorf("namespace %s is not the machine's", ns)
 		}
+	}
+	// Its own control group, below the machine's, is the only one that it can see.
+	if got := shell(t, m, "grep ^0: /proc/self/cgroup; mkdir /tmp/groups; mount -t cgroup2 groups /tmp/groups && cat /tmp/groups/cgroup.procs | wc -l"); got != "0::/\n3" {
+		t.Errorf("control groups: %s", got)
 	}
 	if got := shell(t, m, "grep CapBnd /proc/1/status; grep CapEff /proc/self/status"); len(strings.Fields(got)) != 4 ||
 		strings.Fields(got)[1] != strings.Fields(got)[3] {
