@@ -28,7 +28,7 @@ A second machine from a root that is there, in milliseconds on btrfs:
 
 The packages of a certain day, so that the same command makes the same root again:
 
-  bootstrap -mirror https://archive.archlinux.org -date 2018-05-01 ./gw gw ./password
+  bootstrap -mirror https://MIRROR -date 2018-05-01 ./gw gw ./password
 
 Ctrl-C leaves ROOT empty again. After a crash, run the same command again.
 
