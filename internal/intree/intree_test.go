@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -218,4 +220,22 @@ func FuzzPathsStayInside(f *testing.F) {
 			t.Fatalf("%q wrote beside the root: %v, %v", name, entries, err)
 		}
 	})
+}
+
+// TestMkdirAllAtOnce has several make the same directories.
+func TestMkdirAllAtOnce(t *testing.T) {
+	t.Parallel()
+	tree, _, _ := newTree(t)
+	for round := range 200 {
+		name := "/" + strconv.Itoa(round) + "/a/b"
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if err := tree.MkdirAll(name, 0o755); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
 }

@@ -96,7 +96,13 @@ func (t *Tree) mkdir(name string, perm fs.FileMode) error {
 		return err
 	}
 	defer dir.Close()
-	if err := unix.Mkdirat(int(dir.Fd()), base, uint32(perm.Perm())); err != nil {
+	err = unix.Mkdirat(int(dir.Fd()), base, uint32(perm.Perm()))
+	if err == unix.EEXIST { // somebody was faster, or it is a symlink to nothing
+		if d, gone := t.resolve("mkdir", name, unix.O_PATH|unix.O_DIRECTORY); gone == nil {
+			return d.Close()
+		}
+	}
+	if err != nil {
 		return &fs.PathError{Op: "mkdir", Path: name, Err: err}
 	}
 	return nil
