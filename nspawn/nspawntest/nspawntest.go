@@ -75,7 +75,7 @@ func (s *suite) name(base string) string { return string(s.host.Launcher()) + "-
 // testContext ends before the test's own deadline does.
 func testContext(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
