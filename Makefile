@@ -49,6 +49,16 @@ test-host: bin/testhost ## run the tests that want systemd, machined and network
 	CGO_ENABLED=0 $(GO) test -timeout 20m -exec "$(TESTHOST) exec" $(HOSTED); \
 		status=$$?; $(TESTHOST) stop; exit $$status
 
+# -p 1, and time: without the processor's help the host is emulated.
+VM := $(TESTHOST) -vm -suite $(or $(SUITE),trixie)
+test-vm: bin/testhost ## the same in a virtual machine with Debian's own kernel, alone on cgroup v2, SUITE=bookworm or trixie: minutes with KVM, an hour without
+	@$(GO) run ./internal/cmd/needs -vm
+	$(VM) build
+	RIG_VM=1 $(GO) test -count 1 -timeout 30m $(ROOT) -run 'TestVirtual$$' ./internal/testhost
+	$(VM) start
+	CGO_ENABLED=0 $(GO) test -p 1 -timeout 120m -exec "$(VM) exec" $(HOSTED); \
+		status=$$?; $(VM) stop; exit $$status
+
 test-lab: ## boot a virtual machine over the network, beside the lab: takes minutes
 	@$(GO) run ./internal/cmd/needs -vm
 	RIG_LAB=all $(GO) test -timeout 30m $(ROOT) -v ./examples/pas
@@ -148,4 +158,4 @@ $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$(if 
 	$(filter $(VARIABLES),$v),,$(error no variable $v among these: $(VARIABLES)))))
 
 FORCE:
-.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-arch lint supply torture bench fuzz scale fresh figures needs clean distclean
+.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-vm test-arch lint supply torture bench fuzz scale fresh figures needs clean distclean

@@ -47,6 +47,7 @@ var packages = []string{
 // that is somebody's computer runs.
 var vmPackages = []string{
 	"linux-image-amd64", "initramfs-tools", "kmod", "network-manager", "systemd-resolved", "wpasupplicant", "iw",
+	"mmdebstrap", "tmux",
 }
 
 func (c Config) root() testroot.Config {
