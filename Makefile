@@ -153,7 +153,7 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 .DEFAULT:
 	+@{ echo "make: no target $@ among these:"; $(HELP); } >&2; exit 2
 
-VARIABLES := ARGS MIRROR KEYS FINGERPRINT MACHINES FUZZTIME GO% CGO_% RIG_% SHELL
+VARIABLES := ARGS SUITE MIRROR KEYS FINGERPRINT MACHINES FUZZTIME GO% CGO_% RIG_% SHELL
 $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$(if \
 	$(filter $(VARIABLES),$v),,$(error no variable $v among these: $(VARIABLES)))))
 
