@@ -81,8 +81,9 @@ func (c Config) arguments(socket string) []string {
 	if memory == 0 {
 		memory = 512
 	}
+	accel, cpu := Accelerator()
 	return []string{
-		"-nodefaults", "-no-user-config", "-machine", "pc,accel=tcg,graphics=off", "-m", strconv.Itoa(memory),
+		"-nodefaults", "-no-user-config", "-machine", "pc,graphics=off", "-accel", accel, "-cpu", cpu, "-m", strconv.Itoa(memory),
 		"-display", "none", "-vga", "std", "-serial", "stdio", "-boot", "n",
 		"-netdev", "tap,id=lan,fd=3", "-device", "virtio-net-pci,netdev=lan,mac=" + c.MAC,
 		"-device", "virtio-rng-pci",

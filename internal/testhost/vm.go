@@ -8,8 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/prologin/rig/internal/qemu"
 )
 
 const (
@@ -25,21 +26,21 @@ const (
 // startVM starts QEMU and waits until systemd in the host has started all that it
 // starts at boot. What the host writes to its disk QEMU keeps in an unnamed file.
 func (h *Host) startVM(ctx context.Context, image string) error {
-	qemu, err := h.qemu(image)
+	cmd, err := h.emulator(image)
 	if err != nil {
 		return err
 	}
-	if qemu.ExtraFiles, err = h.listen(); err != nil {
+	if cmd.ExtraFiles, err = h.listen(); err != nil {
 		return err
 	}
-	defer closeAll(qemu.ExtraFiles)
+	defer closeAll(cmd.ExtraFiles)
 	ctx, cancel := context.WithTimeoutCause(ctx, vmBootTimeout, fmt.Errorf("not ready after %v", vmBootTimeout))
 	defer cancel()
-	running, err := h.launch(ctx, qemu)
+	running, err := h.launch(ctx, cmd)
 	if err != nil {
 		return err
 	}
-	if err := h.record(qemu.Process.Pid); err != nil {
+	if err := h.record(cmd.Process.Pid); err != nil {
 		return err
 	}
 	err = h.call(running, exec.Command("/usr/bin/systemctl", "is-system-running", "--wait"), nil)
@@ -49,9 +50,9 @@ func (h *Host) startVM(ctx context.Context, image string) error {
 	return err
 }
 
-// qemu is the command that runs a virtual host: Debian's kernel started directly,
+// emulator is the command that runs a virtual host: Debian's kernel started directly,
 // a network card that leads nowhere, and the machine's files by 9p.
-func (h *Host) qemu(image string) (*exec.Cmd, error) {
+func (h *Host) emulator(image string) (*exec.Cmd, error) {
 	program, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
 		return nil, fmt.Errorf("qemu-system-x86_64: %w: install qemu-system-x86", ErrMissing)
@@ -63,7 +64,7 @@ func (h *Host) qemu(image string) (*exec.Cmd, error) {
 	if agent, err = filepath.EvalSymlinks(agent); err != nil {
 		return nil, err
 	}
-	accel, cpu := accelerator()
+	accel, cpu := qemu.Accelerator()
 	if accel != "kvm" {
 		h.say("no hardware virtualisation here: QEMU emulates the host, some ten times slower")
 	}
@@ -84,27 +85,6 @@ func (h *Host) qemu(image string) (*exec.Cmd, error) {
 			"-device", fmt.Sprintf("virtserialport,chardev=port%d,name=%s%d", n, portPrefix, n))
 	}
 	return exec.Command(program, args...), nil
-}
-
-// accelerator is what QEMU runs a machine with. That /dev/kvm opens says little:
-// without the processor's help, as in some machines that are virtual themselves,
-// it only runs kernels that were made for it.
-func accelerator() (accel, cpu string) {
-	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err == nil {
-		kvm.Close()
-		if text, _ := os.ReadFile("/proc/cpuinfo"); hasFlag(string(text), "vmx") || hasFlag(string(text), "svm") {
-			return "kvm", "host"
-		}
-	}
-	return "tcg,thread=multi", "Nehalem"
-}
-
-// hasFlag looks at the flags of the first processor in /proc/cpuinfo.
-func hasFlag(cpuinfo, flag string) bool {
-	_, flags, _ := strings.Cut(cpuinfo, "\nflags")
-	flags, _, _ = strings.Cut(flags, "\n")
-	return strings.Contains(flags+" ", " "+flag+" ")
 }
 
 // makeBootable adds to a root what a host of its own kernel takes, and puts the
