@@ -165,6 +165,10 @@ func advice(err error) string {
 		return "delete snapshots or grow the file system; btrfs gives space back some seconds after a deletion"
 	case errors.Is(err, ErrReadOnly):
 		return "mount it read-write; the kernel log says why if it was not asked for"
+	case errors.Is(err, ErrLocked):
+		return "wait for that program or end it; the lock of one that died is free"
+	case errors.Is(err, ErrFormat):
+		return "use a newer version of this program"
 	case errors.Is(err, fs.ErrPermission):
 		return "run as root"
 	case errors.Is(err, context.DeadlineExceeded):

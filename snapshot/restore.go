@@ -14,19 +14,17 @@ import (
 // tree: stop the machine first.
 func (v *Volume) Restore(ctx context.Context, name string) error {
 	in := intent{Op: "restore", Volume: v.name, Snapshot: name}
-	var unused func() error
+	instant := v.store.driver.Capabilities().Instant
 	err := v.store.do(ctx, in, func() error {
-		if err := v.has(name); err != nil {
+		if err := v.has(name); err != nil || instant {
 			return err
 		}
-		if !v.store.driver.Capabilities().Instant {
-			unused = func() error { return nil }
-			return v.unused()
-		}
-		// The new tree is made meanwhile, which waits for the disk.
-		unused = aside(v.unused)
-		return nil
+		return v.unused() // before a long copy is made in vain
 	}, func(op *operation) error {
+		unused := func() error { return nil }
+		if instant { // the new tree is made meanwhile, which waits for the disk
+			unused = aside(v.unused)
+		}
 		err := v.store.driver.Thaw(ctx, op.work("tree"), v.frozen(name))
 		if busy := unused(); busy != nil {
 			return busy

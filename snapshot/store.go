@@ -23,8 +23,9 @@ const (
 	lockFile  = "lock"
 )
 
-// formatVersion is what this package writes and the newest that it reads.
-const formatVersion = 1
+// formatVersion is what this package writes and the newest that it reads. In format 1
+// the base of a volume has no sequence number: see readBase.
+const formatVersion = 2
 
 // Options says how to open a store. The zero value chooses the driver, requires
 // nothing of it and logs nothing.
@@ -151,7 +152,12 @@ func (s *Store) begin(ctx context.Context, opts Options, made bool) (err error) 
 		return err
 	}
 	if fresh {
-		return replaceRecord(ctx, s.state(storeFile), storeRecord{formatVersion, s.driver.Name()})
+		return s.writeStoreRecord(ctx)
+	}
+	if rec.Format < formatVersion {
+		if err := s.upgrade(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.sweep(ctx); err != nil {
 		return err
@@ -160,6 +166,21 @@ func (s *Store) begin(ctx context.Context, opts Options, made bool) (err error) 
 		return err
 	}
 	return s.settleVolumes(ctx)
+}
+
+func (s *Store) writeStoreRecord(ctx context.Context) error {
+	return replaceRecord(ctx, s.state(storeFile), storeRecord{formatVersion, s.driver.Name()})
+}
+
+// upgrade makes older programs refuse the store, since what is written from now on they
+// would misread. Where nothing can be written there is no hurry.
+func (s *Store) upgrade(ctx context.Context) error {
+	err := s.writeStoreRecord(ctx)
+	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC) {
+		s.log.WarnContext(ctx, "store keeps its old format", "dir", s.dir, "err", err)
+		return nil
+	}
+	return err
 }
 
 func (s *Store) sweepSnapshots(ctx context.Context) error {

@@ -138,7 +138,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("a refused open made a store")
 	}
 	for text, want := range map[string]error{
-		`{"Format":2,"Driver":"btrfs"}`:  ErrFormat,
+		`{"Format":3,"Driver":"btrfs"}`:  ErrFormat,
 		`{"Format":1,"Driver":"zfs"}`:    ErrNotSupported,
 		`{"Format":0,"Driver":"btrfs"}`:  ErrCorrupt,
 		`{"Format":1`:                    ErrCorrupt,
@@ -208,8 +208,10 @@ func TestLockedByAnother(t *testing.T) {
 		_, err := s.Create(ctx, "gw")
 		wantErr(t, err, ErrLocked)
 		wantErr(t, err, context.DeadlineExceeded)
-		if !strings.Contains(err.Error(), "restore") || !strings.Contains(err.Error(), "PID") {
-			t.Errorf("does not say who: %v", err)
+		for _, want := range []string{"restore", "PID", "end it"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("does not say %q: %v", want, err)
+			}
 		}
 	}
 	if err := one.lock.release(); err != nil {
