@@ -74,30 +74,6 @@ type BridgedUplink struct {
 // String returns "uplink UPLINK on BRIDGE".
 func (b BridgedUplink) String() string { return "uplink " + b.Uplink + " on " + b.Bridge }
 
-func (b BridgedUplink) lines(unmake bool) []string {
-	from, to := b.Uplink, b.Bridge
-	lines := []string{fmt.Sprintf("ip link set %s master %s", b.Uplink, b.Bridge), fmt.Sprintf("ip link set %s up", b.Bridge)}
-	if unmake {
-		from, to = to, from
-		lines = []string{fmt.Sprintf("ip link set %s nomaster", b.Uplink)}
-	}
-	for _, a := range b.Addresses {
-		lines = append(lines, fmt.Sprintf("ip address add %v dev %s", a.IPNet, to), fmt.Sprintf("ip address delete %v dev %s", a.IPNet, from))
-	}
-	for _, r := range b.Routes {
-		dst := "default"
-		if !isDefault(r) {
-			dst = r.Dst.String()
-		}
-		line := "ip route replace " + dst
-		if r.Gw != nil {
-			line += " via " + r.Gw.String()
-		}
-		lines = append(lines, line+" dev "+to)
-	}
-	return lines
-}
-
 func (b BridgedUplink) present(v *view) (bool, error) {
 	up, br := v.links[b.Uplink], v.links[b.Bridge]
 	return up != nil && br != nil && up.Attrs().MasterIndex == br.Attrs().Index, nil
@@ -209,6 +185,9 @@ func (b BridgedUplink) links(k *kernel) (up, br netlink.Link, err error) {
 func (b BridgedUplink) move(k *kernel, from, to netlink.Link) error {
 	for _, a := range b.Addresses {
 		a.LinkIndex = 0
+		if v4 := a.Broadcast.To4(); v4 != nil {
+			a.Broadcast = v4 // which in JSON has 16 bytes, of which netlink would send the first
+		}
 		if !strings.HasPrefix(a.Label, to.Attrs().Name) {
 			a.Label = "" // the kernel's choice: a label begins with the link's name
 		}
@@ -216,7 +195,7 @@ func (b BridgedUplink) move(k *kernel, from, to netlink.Link) error {
 			return fmt.Errorf("address %v on %s: %w", a.IPNet, to.Attrs().Name, err)
 		}
 	}
-	for _, a := range b.Addresses {
+	for _, a := range slices.Backward(b.Addresses) { // the primary one takes the others along
 		if from == nil {
 			break
 		}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,8 @@ func (l *lab) bridge() {
 func (l *lab) uplinkWithAll(t *testing.T) {
 	l.host.sh(t, `ip address add 203.0.113.77/24 dev uplink label uplink:1
 		ip address add 2001:db8::2/64 dev uplink
+		ip address add 203.0.113.78/24 broadcast 203.0.113.255 dev uplink
+		ip address add 192.0.2.1 peer 192.0.2.2 dev uplink
 		ip route add 198.51.100.0/24 via 203.0.113.1 metric 50
 		ip route add 192.0.2.0/24 via 198.51.100.9 dev uplink onlink table 77
 		ip -6 route add default via 2001:db8::1 metric 77
@@ -85,6 +89,41 @@ func TestBridgedUplink(t *testing.T) {
 	before.compare(t, l.host.picture(t))
 	checkEmpty(t, l.state)
 }
+
+// TestBridgedUplinkByHand: the commands that Plan prints do what Apply does, and those
+// of an undone one what Remove does.
+func TestBridgedUplinkByHand(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.bridge()
+	l.uplinkWithAll(t)
+	h := l.host.open(t, l.state)
+	changes, err := h.Plan(t.Context(), l.network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() picture {
+		p := l.host.picture(t)
+		return picture{Addresses: indices.ReplaceAllString(p.Addresses, ""), Routes: p.Routes}
+	}
+	before := look()
+	l.apply(t, h)
+	applied := look()
+	if err := h.Remove(t.Context(), "vz-prolo"); err != nil {
+		t.Fatal(err)
+	}
+	l.host.sh(t, "set -e\n"+changes.String())
+	applied.compare(t, look())
+	var undo Changes
+	for _, c := range slices.Backward(changes) {
+		undo = append(undo, c.reverse())
+	}
+	l.host.sh(t, "set -e\n"+undo.String())
+	before.compare(t, look())
+}
+
+// indices begin the lines of ip -o.
+var indices = regexp.MustCompile(`(?m)^\d+: `)
 
 // TestGuard has a machine answer DHCP where nobody asked it to.
 func TestGuard(t *testing.T) {

@@ -60,7 +60,7 @@ func (g Guard) lines(unmake bool) []string {
 	for _, h := range guardHooks {
 		lines = append(lines, fmt.Sprintf("nft add chain %s %s '{ type filter hook %s priority %d; }'", table, h.name, h.name, guardPriority))
 		for _, r := range guarded {
-			lines = append(lines, fmt.Sprintf("nft add rule %s %s oifname %q %s drop comment %q", table, h.name, g.Uplink, r.text, g.comment(r.why)))
+			lines = append(lines, fmt.Sprintf("nft add rule %s %s 'oifname %q %s drop comment %q'", table, h.name, g.Uplink, r.text, g.comment(r.why)))
 		}
 	}
 	return lines
