@@ -134,17 +134,15 @@ func (m *machine) lane(r *run) lane {
 		if s.Begin.IsZero() {
 			continue
 		}
-		end := s.End
-		if end.IsZero() {
-			end = r.End
-		}
+		end := until(s.End, r.End)
 		b := bar{Class: s.Status, Text: fmt.Sprintf("%s, %s", s.Name, human.Duration(end.Sub(s.Begin))), ID: id(s)}
 		b.From, b.Width = place(s.Begin, end)
 		l.Bars = append(l.Bars, b)
 	}
 	for _, s := range m.Spans {
-		b := bar{Class: "machine", Text: fmt.Sprintf("%s, %s", s.What, human.Duration(s.End.Sub(s.Begin)))}
-		b.From, b.Width = place(s.Begin, s.End)
+		end := until(s.End, r.End)
+		b := bar{Class: "machine", Text: fmt.Sprintf("%s, %s", s.What, human.Duration(end.Sub(s.Begin)))}
+		b.From, b.Width = place(s.Begin, end)
 		l.Bars = append(l.Bars, b)
 	}
 	return l

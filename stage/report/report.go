@@ -73,13 +73,23 @@ type run struct {
 type machine struct {
 	Name   string
 	Stages []*stageRun
-	Spans  []span // what it did besides stages
+	Spans  []*span // what it did besides stages
+	doing  *span   // the last of them, until it ends
+	last   time.Time
 }
 
-// span is something that took time.
+// span is something that took time. Its End is zero if the events end before it does.
 type span struct {
-	What       string
+	What, Err  string
 	Begin, End time.Time
+}
+
+// until returns when something ended, or the end of what it is a part of.
+func until(end, whole time.Time) time.Time {
+	if end.IsZero() {
+		return whole
+	}
+	return end
 }
 
 type stageRun struct {
@@ -92,15 +102,14 @@ type stageRun struct {
 	Checks        []*checkRun
 	Output        []string
 	Dropped       int // lines of output that were not kept
-	Saved         span
+	Saved         *span
 	How           string
 }
 
 type stepRun struct {
-	Text, Err string
-	Begin     time.Time
-	Elapsed   time.Duration
-	Done      bool
+	Text, Err  string
+	Begin, End time.Time
+	Elapsed    time.Duration
 }
 
 type checkRun struct {
@@ -118,6 +127,9 @@ func (r *Recorder) Event(e stage.Event) {
 }
 
 func (r *run) add(e stage.Event) {
+	if e.Kind != stage.RunStarted && e.Time.Before(r.End) {
+		e.Time = r.End // somebody set the clock back
+	}
 	r.End = e.Time
 	if r.Begin.IsZero() {
 		r.Begin = e.Time // lines whose beginning is lost
@@ -155,10 +167,42 @@ func (r *run) machine(name string) *machine {
 	return m
 }
 
+// add keeps when the machine was restored, started and stopped, from the events' times,
+// so that what happens within something else also begins and ends within it.
 func (m *machine) add(e stage.Event) {
-	what := map[stage.Kind]string{stage.Restored: "restore", stage.Started: "start", stage.Stopped: "stop"}[e.Kind]
-	if what != "" {
-		m.Spans = append(m.Spans, span{what, e.Time.Add(-e.Elapsed), e.Time})
+	if e.Kind == stage.Output || e.Kind == stage.Note {
+		return
+	}
+	last := m.last
+	m.last = e.Time
+	switch e.Kind {
+	case stage.Restoring:
+		m.begin("restore", e.Time)
+	case stage.Starting:
+		m.begin("start", e.Time)
+	case stage.Stopped: // nothing announces it
+		begin := e.Time.Add(-e.Elapsed)
+		if begin.Before(last) {
+			begin = last
+		}
+		m.end(begin, "")
+		m.Spans = append(m.Spans, &span{What: "stop", Begin: begin, End: e.Time})
+	case stage.Saving, stage.SavedTree: // may be a part of restoring the base
+	default:
+		m.end(e.Time, e.Err)
+	}
+}
+
+func (m *machine) begin(what string, at time.Time) {
+	m.end(at, "")
+	m.doing = &span{What: what, Begin: at}
+	m.Spans = append(m.Spans, m.doing)
+}
+
+// end ends what the machine is doing. A start that fails has no event of its own.
+func (m *machine) end(at time.Time, err string) {
+	if m.doing != nil {
+		m.doing.End, m.doing.Err, m.doing = at, err, nil
 	}
 }
 
@@ -200,7 +244,7 @@ func (s *stageRun) add(e stage.Event) {
 		s.Steps = append(s.Steps, &stepRun{Text: e.Text, Begin: e.Time})
 	case stage.StepEnded:
 		if n := len(s.Steps); n > 0 {
-			s.Steps[n-1].Elapsed, s.Steps[n-1].Err, s.Steps[n-1].Done = e.Elapsed, e.Err, true
+			s.Steps[n-1].End, s.Steps[n-1].Elapsed, s.Steps[n-1].Err = e.Time, e.Elapsed, e.Err
 		}
 	case stage.Output:
 		if len(s.Output) == keptLines {
@@ -210,8 +254,12 @@ func (s *stageRun) add(e stage.Event) {
 		s.Output = append(s.Output, e.Text)
 	case stage.CheckWaiting, stage.CheckFailed, stage.CheckPassed:
 		s.check(e)
+	case stage.Saving:
+		s.Saved, s.How = &span{What: "save", Begin: e.Time}, e.Why
 	case stage.SavedTree:
-		s.Saved, s.How = span{"save", e.Time.Add(-e.Elapsed), e.Time}, e.Why
+		if s.Saved != nil {
+			s.Saved.End, s.Saved.Err = e.Time, e.Err
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package report_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,8 +43,8 @@ func plan() stage.Plan {
 }
 
 // record runs a plan twice with fakes, which the second time finds some stages cached,
-// and returns the second run and its JSON lines.
-func record(t *testing.T, p stage.Plan) (*report.Recorder, []byte) {
+// and returns the second run and its JSON lines. arrange is called for each machine before.
+func record(t *testing.T, p stage.Plan, arrange ...func(name string, m *stagetest.Machine)) (*report.Recorder, []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	rec := new(report.Recorder)
@@ -58,7 +56,11 @@ func record(t *testing.T, p stage.Plan) (*report.Recorder, []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opts.Targets[s.Machine] = stage.Target{Machine: stagetest.NewMachine(v), Volume: v}
+		m := stagetest.NewMachine(v)
+		for _, f := range arrange {
+			f(s.Machine, m)
+		}
+		opts.Targets[s.Machine] = stage.Target{Machine: m, Volume: v}
 	}
 	run := func(s stage.Steering) {
 		lab, err := stage.Open(p, opts)
@@ -112,33 +114,6 @@ func TestJUnit(t *testing.T) {
 	}
 	if fmt.Sprint(status) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", status, want)
-	}
-}
-
-func TestTrace(t *testing.T) {
-	t.Parallel()
-	rec, _ := record(t, plan())
-	var trace struct {
-		TraceEvents []struct {
-			Name, Ph, Cat string
-			Ts, Dur       int64
-			Pid, Tid      int
-		}
-	}
-	if err := json.Unmarshal(render(t, "trace.json", func(b *bytes.Buffer) error { return rec.Trace(b) }), &trace); err != nil {
-		t.Fatal(err)
-	}
-	var stages []string
-	for _, e := range trace.TraceEvents {
-		if e.Ts < 0 || e.Ph == "X" && e.Dur <= 0 {
-			t.Errorf("time of %+v", e)
-		}
-		if e.Cat == "stage" {
-			stages = append(stages, e.Name)
-		}
-	}
-	if want := []string{"nginx", "copy"}; !slices.Equal(stages, want) {
-		t.Errorf("stages %q, want %q", stages, want)
 	}
 }
 
