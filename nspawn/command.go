@@ -195,7 +195,7 @@ func (c *Cmd) startIn(l *leader) error {
 	if err != nil {
 		return err
 	}
-	return onOwnThread(func() error {
+	return c.machine.host.onSpareThread(func() error {
 		if err := l.join(); err != nil {
 			return err
 		}

@@ -54,6 +54,7 @@ type Host struct {
 	starters map[Launcher]starter
 	log      *slog.Logger
 	null     *os.File
+	spare    chan func() // takes a job where a thread waits for one
 	closing  context.Context
 	shutdown context.CancelFunc
 
@@ -103,7 +104,7 @@ func open(ctx context.Context, options HostOptions) (*Host, error) {
 	}
 	h := &Host{
 		options: options, dir: filepath.Join(stateDir, "machines"), mount: mount, nspawn: nspawn,
-		log: options.Logger, machines: map[string]*Machine{},
+		log: options.Logger, machines: map[string]*Machine{}, spare: make(chan func()),
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -121,6 +122,7 @@ func open(ctx context.Context, options HostOptions) (*Host, error) {
 		return nil, err
 	}
 	h.closing, h.shutdown = context.WithCancel(context.WithoutCancel(ctx))
+	h.keepSpare()
 	return h, nil
 }
 

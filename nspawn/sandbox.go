@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,28 +23,6 @@ type sandbox struct {
 	stateDir string // the machine's, mounted at sharedDir
 
 	suppressSync bool
-}
-
-// onOwnThread runs f on a thread that no other goroutine will ever use: its
-// namespaces and attributes can be changed, and processes that f starts inherit
-// them. The thread ends with the goroutine that never unlocks it.
-func onOwnThread(f func() error) error {
-	done := make(chan error, 1)
-	go ownThread(func() { done <- f() })
-	return <-done
-}
-
-// ownThread leaves the main thread to others: that one cannot end, and would keep
-// the namespaces that f joins, with all that is mounted in them, for as long as
-// the program runs.
-func ownThread(f func()) {
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-	if unix.Gettid() == unix.Getpid() {
-		go ownThread(f)
-		runtime.UnlockOSThread()
-		return
-	}
-	f()
 }
 
 // enter puts the calling thread into the sandbox.
