@@ -131,14 +131,15 @@ func (c *Cmd) Start() error {
 func (c *Cmd) start() error {
 	m := c.machine
 	m.calls.RLock()
-	defer m.calls.RUnlock()
 	l, err := c.startable()
+	// A program with threads cannot join a user namespace.
+	if err == nil && (c.asUnit || !l.identity) {
+		m.calls.RUnlock() // the machine may be frozen while its manager is waited for
+		return c.startUnit(l)
+	}
+	defer m.calls.RUnlock()
 	if err != nil {
 		return err
-	}
-	// A program with threads cannot join a user namespace.
-	if c.asUnit || !l.identity {
-		return c.startUnit(l)
 	}
 	if c.cgroup, err = m.calls.open(m.cgroup()); err != nil {
 		return err
@@ -152,6 +153,7 @@ func (c *Cmd) start() error {
 	// process to go that is dead but not collected, and not power off.
 	go func() {
 		c.result = c.inner.Wait()
+		m.announceEnd(l)
 		close(c.reaped)
 	}()
 	return nil

@@ -1,10 +1,14 @@
 package nspawn
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Freeze stops every process of the machine where it is, as for a consistent
-// copy of several machines, and blocks until all have stopped. Commands cannot
-// be started in a frozen machine. Freezing twice is freezing once.
+// copy of several machines, and blocks until all have stopped. If the context ends
+// first, the machine goes on. Commands cannot be started in a frozen machine.
+// Freezing twice is freezing once.
 func (m *Machine) Freeze(ctx context.Context) error {
 	// A command that is being started would keep this program from starting
 	// any other until the machine thaws.
@@ -30,5 +34,9 @@ func (m *Machine) setFrozen(ctx context.Context, frozen bool) error {
 	if err := g.write("cgroup.freeze", value); err != nil {
 		return err
 	}
-	return g.await(ctx, "frozen", frozen)
+	err := g.await(ctx, "frozen", frozen)
+	if err != nil && frozen {
+		err = errors.Join(err, g.write("cgroup.freeze", "0"))
+	}
+	return err
 }

@@ -67,7 +67,7 @@ func (m *Machine) Journal(ctx context.Context, options JournalOptions) iter.Seq2
 				if err = ignoreEOF(err); err != nil {
 					cancel() // it may go on writing what nobody reads
 				}
-				if err = errors.Join(err, wait()); err != nil {
+				if err = errors.Join(err, wait()); err != nil && !(options.Follow && m.endedWith(ctx, err)) {
 					yield(JournalEntry{}, m.fail("read the journal of", err))
 				}
 				return
@@ -78,6 +78,27 @@ func (m *Machine) Journal(ctx context.Context, options JournalOptions) iter.Seq2
 				return
 			}
 		}
+	}
+}
+
+// endedWith reports whether it was the end of the machine that killed a command,
+// which is over a moment before the machine is.
+func (m *Machine) endedWith(ctx context.Context, err error) bool {
+	var exit *ExitError
+	if !errors.As(err, &exit) || exit.Signal() == 0 {
+		return false
+	}
+	b := m.currentBoot()
+	if b == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, cleanupPatience)
+	defer cancel()
+	select {
+	case <-b.over:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -131,6 +131,16 @@ func (m *Machine) Kill(ctx context.Context) error {
 	}
 }
 
+// announceEnd tells a machine that is being stopped that a command is over. Its init
+// has ended the command too, and waits to hear of that, as a parent would.
+func (m *Machine) announceEnd(l *leader) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopping {
+		_ = l.fd.signal(unix.SIGCHLD)
+	}
+}
+
 // force notes which step an end needed.
 func (m *Machine) force(step string) {
 	m.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,8 +64,25 @@ func testJournal(t *testing.T, s *suite) {
 		}
 		shell(t, m, "echo followed | systemd-cat -t teller")
 	}
+	ended := make(chan error, 1)
+	following := make(chan struct{})
+	go func() {
+		heard := sync.OnceFunc(func() { close(following) })
+		for _, err := range m.Journal(ctx, nspawn.JournalOptions{Follow: true, Lines: 1}) {
+			heard()
+			if err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	<-following
 	if err := m.Stop(ctx); err != nil {
 		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the end of what was followed: %v", err)
 	}
 	if dead := told(nspawn.JournalOptions{}); len(dead) < 4 || dead[0].Message != "first" {
 		t.Errorf("of the ended machine: %+v", dead)

@@ -3,6 +3,7 @@ package nspawntest
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -63,6 +64,29 @@ func testStubbornMachine(t *testing.T, s *suite) {
 	if err != nil || status.Forced == "" {
 		t.Errorf("Wait: %+v, %v", status, err)
 	}
+}
+
+// testStopWithCommand stops a machine in which a command is in no hurry to end.
+func testStopWithCommand(t *testing.T, s *suite) {
+	m := s.boot(t, nspawn.Config{Name: s.name("busy"), Stop: nspawn.StopTimeouts{Poweroff: 8 * time.Second}})
+	cmd := m.Command(testContext(t), "sh", "-c", "trap 'sleep 0.1; exit' TERM; echo up; while :; do sleep 0.01; done")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Stop(testContext(t)); err != nil {
+		t.Error(err)
+	}
+	if status, err := m.Wait(testContext(t)); err != nil || status.Forced != "" {
+		t.Errorf("Wait: %+v, %v", status, err)
+	}
+	_ = cmd.Wait()
 }
 
 func testStopWithoutPatience(t *testing.T, s *suite) {

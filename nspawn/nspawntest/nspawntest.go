@@ -27,6 +27,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 	}{
 		{"Life", testLife},
 		{"StubbornMachine", testStubbornMachine},
+		{"StopWithCommand", testStopWithCommand},
 		{"StopWithoutPatience", testStopWithoutPatience},
 		{"CommandAsPayload", testCommandAsPayload},
 		{"CommandObeys", testCommandObeys},
