@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,16 +30,7 @@ func testCommandUnit(t *testing.T, s *suite) {
 	}
 	ctx, cancel := context.WithCancel(testContext(t))
 	cmd := m.CommandUnit(ctx, "sh", "-c", "setsid -f sleep 43210; echo ready; sleep 43210")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
-		t.Error(err)
-	}
+	begin(t, cmd, "ready\n")
 	cancel()
 	if err := cmd.Wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("Wait after the context: %v", err)
@@ -184,16 +174,7 @@ func testCancelKillsTree(t *testing.T, s *suite) {
 	ctx, cancel := context.WithCancelCause(testContext(t))
 	cause := errors.New("changed my mind")
 	cmd := m.Command(ctx, "sh", "-c", "trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 98765' &) ; setsid -f sleep 98765; echo ready; sleep 98765")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
-		t.Fatal(err)
-	}
+	begin(t, cmd, "ready\n")
 	cancel(cause)
 	if err := cmd.Wait(); !errors.Is(err, cause) {
 		t.Errorf("Wait: %v", err)

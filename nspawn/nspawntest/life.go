@@ -3,7 +3,6 @@ package nspawntest
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -70,16 +69,7 @@ func testStubbornMachine(t *testing.T, s *suite) {
 func testStopWithCommand(t *testing.T, s *suite) {
 	m := s.boot(t, nspawn.Config{Name: s.name("busy"), Stop: nspawn.StopTimeouts{Poweroff: 8 * time.Second}})
 	cmd := m.Command(testContext(t), "sh", "-c", "trap 'sleep 0.1; exit' TERM; echo up; while :; do sleep 0.01; done")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
-		t.Fatal(err)
-	}
+	begin(t, cmd, "up\n")
 	if err := m.Stop(testContext(t)); err != nil {
 		t.Error(err)
 	}

@@ -4,6 +4,7 @@ package nspawntest
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,6 +135,22 @@ func symlink(t testing.TB, target, root, name string) {
 	}
 	if err := os.Symlink(target, path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// begin starts a command and waits until it has said a word.
+func begin(t testing.TB, cmd *nspawn.Cmd, word string) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, len(word))
+	if _, err := io.ReadFull(out, said); err != nil || string(said) != word {
+		t.Fatalf("%s: %q, %v", cmd, said, err)
 	}
 }
 
