@@ -14,6 +14,7 @@
 //	bin/testhost with go test -exec "$PWD/bin/testhost exec" ./...   # one boot for all
 //	go test -run '^$' -bench . -exec "$PWD/bin/testhost exec" ./nspawn
 //	bin/testhost -suite bookworm shell                               # systemd 252
+//	bin/testhost -vm shell                                           # a kernel of its own
 //	go run ./internal/testhost/cmd/testhost shell                    # look around
 //
 // It has to run as root: an ordinary user puts sudo before each bin/testhost,
@@ -49,9 +50,24 @@
 // Hosts are named after the module's directory and the suite, so that checkouts
 // and suites do not share one.
 //
+// # Virtual hosts
+//
+// With Config.VM the host is a virtual machine: the same Debian on the same btrfs, with
+// Debian's own kernel, cgroup v2 and all its controllers, a network card, and
+// NetworkManager, which is not started. QEMU boots the kernel directly, keeps what the
+// host writes in an unnamed file, and gives it this machine's files by 9p, so that
+// directories are visible at their paths as above; the network card leads nowhere.
+// QEMU is in the host's cgroup and ends as a container would.
+//
+// Commands go by virtual serial ports, one each, to an agent that is the very program
+// that called [Acquire], started there with [AgentCommand]: eight at a time. They work
+// while a test takes the network apart. Without /dev/kvm, or where the processor does
+// not help, QEMU emulates, some ten times slower, and says so.
+//
 // # Limits
 //
-// The kernel is the machine's, and so are loop devices: detach those that a test
-// attaches. Where the machine binds cgroup controllers to version 1, none is left
-// for the host, and resource limits have no effect in it.
+// A container's kernel is the machine's, and so are loop devices: detach those that a
+// test attaches. Where the machine binds cgroup controllers to version 1, none is left
+// for a container, and resource limits have no effect in it. A virtual host is not
+// made for other architectures than amd64.
 package testhost

@@ -8,16 +8,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/prologin/rig/internal/qemu"
 )
 
 const (
-	vmMemory = 3 << 10 // MiB; a nested lab of four machines takes two thirds
+	vmMemory = 3 << 10 // MiB
 	vmCPUs   = 2
-	// vmBootTimeout is for a machine that is emulated beside others: 30 s on a quiet
-	// one, 3 s where the processor helps.
+	// vmBootTimeout is for one that is emulated on a busy machine, which takes minutes;
+	// half a minute of two processors is all that it needs.
 	vmBootTimeout = 10 * time.Minute
 	// shared is where a virtual host has the root directory of the machine around it.
 	shared = "/run/rig/machine"
@@ -53,6 +54,9 @@ func (h *Host) startVM(ctx context.Context, image string) error {
 // emulator is the command that runs a virtual host: Debian's kernel started directly,
 // a network card that leads nowhere, and the machine's files by 9p.
 func (h *Host) emulator(image string) (*exec.Cmd, error) {
+	if runtime.GOARCH != "amd64" {
+		return nil, fmt.Errorf("a virtual host on %s: %w", runtime.GOARCH, ErrNotSupported)
+	}
 	program, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
 		return nil, fmt.Errorf("qemu-system-x86_64: %w: install qemu-system-x86", ErrMissing)
