@@ -102,8 +102,10 @@ func testSlowStart(t *testing.T, s *suite) {
 	symlink(t, "../broken.service", root, "etc/systemd/system/basic.target.wants/broken.service")
 	symlink(t, "../hangs.service", root, "etc/systemd/system/multi-user.target.wants/hangs.service")
 	m := s.start(t, nspawn.Config{Name: s.name("slow"), Root: root, SuppressSync: true})
-	if err := m.Unit("basic.target").WaitActive(testContext(t)); err != nil {
-		t.Fatal(err)
+	for unit, state := range map[string]string{"broken.service": "failed", "hangs.service": "activating"} {
+		if err := m.Unit(unit).Wait(testContext(t), func(s nspawn.UnitState) (bool, error) { return s.Active == state, nil }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(testContext(t), 300*time.Millisecond)
 	defer cancel()
