@@ -20,20 +20,26 @@ type unit struct{ name, stage string }
 // stages: a service may well die after its own stage was done.
 type alive struct{ units []unit }
 
-// withAlive adds that check to each stage that has such units before it.
-func withAlive(stages []stage.Stage) []stage.Stage {
-	list := slices.Clone(stages)
-	var units []unit
-	for i := range list {
-		if list[i].Skip != "" {
-			continue
+// withAlive adds that check to each stage of a plan that has such units before it. It is no
+// part of what a person would type.
+func withAlive(plan stage.Plan) stage.Plan {
+	plan.Setups = slices.Clone(plan.Setups)
+	for i := range plan.Setups {
+		plan.Setups[i].Stages = slices.Clone(plan.Setups[i].Stages)
+		var units []unit
+		for j := range plan.Setups[i].Stages {
+			s := &plan.Setups[i].Stages[j]
+			if s.Skip != "" {
+				continue
+			}
+			own := unitsOf(*s)
+			if len(units) > 0 {
+				s.Checks = append(slices.Clone(s.Checks), alive{slices.Clip(units)})
+			}
+			units = append(units, own...)
 		}
-		if len(units) > 0 {
-			list[i].Checks = append(slices.Clone(list[i].Checks), alive{slices.Clip(units)})
-		}
-		units = append(units, unitsOf(list[i])...)
 	}
-	return list
+	return plan
 }
 
 // unitsOf lists the units that a stage itself checks to be active.
@@ -49,7 +55,7 @@ func unitsOf(s stage.Stage) (units []unit) {
 // String states the condition.
 func (a alive) String() string { return "what the stages before have started still runs" }
 
-// Manual returns nothing: a person would see it.
+// Manual returns nothing.
 func (a alive) Manual(string) []stage.Line { return nil }
 
 // Probe asks systemctl. Who is dead stays so; who starts again may be waited for.

@@ -27,7 +27,8 @@ func TestWithAlive(t *testing.T) {
 		{Name: "last"},
 	}
 	var got []string
-	for _, s := range withAlive(stages) {
+	plan := stage.Plan{Setups: []stage.Setup{{Machine: "one", Stages: stages}}}
+	for _, s := range withAlive(plan).Setups[0].Stages {
 		if n := len(s.Checks); n > 0 {
 			if a, ok := s.Checks[n-1].(alive); ok {
 				got = append(got, fmt.Sprint(s.Name, a.units))

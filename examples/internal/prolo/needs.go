@@ -29,7 +29,7 @@ func (p *Program) others() []string {
 func (p *Program) plan() stage.Plan {
 	plan := stage.Plan{Name: Zone}
 	for _, m := range p.machines() {
-		plan.Setups = append(plan.Setups, stage.Setup{Machine: m.Name, Stages: withAlive(m.stages(p.payload))})
+		plan.Setups = append(plan.Setups, stage.Setup{Machine: m.Name, Stages: m.stages(p.payload)})
 	}
 	return plan
 }

@@ -77,7 +77,7 @@ func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 			return err
 		}
 	}
-	plan := p.plan()
+	plan := withAlive(p.plan())
 	targets, err := l.Targets(ctx, &plan)
 	if err != nil {
 		return err
