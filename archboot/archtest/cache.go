@@ -3,6 +3,7 @@ package archtest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,27 +19,39 @@ import (
 
 // entry is a built mirror in the cache directory: DIR/NAME when it is whole,
 // DIR/NAME.tmp-* while it is made, DIR/NAME.lock for the one that makes it. The
-// name is STEM+ADDON+ADDON…
+// name is STEM, or STEM+DIGEST with add-ons, which addOnsFile in it lists.
 type entry struct {
 	dir, stem string
 	addOns    []string // sorted
 }
 
 // layout changes with what this package puts into an entry.
-const layout = "4"
+const layout = "5"
+
+// addOnsFile lists the add-ons of an entry, one a line.
+const addOnsFile = "addons"
 
 // cacheEntry names the mirror after all that decides its content, except for the
 // state of the Debian archive: a cached mirror is used for as long as it is kept.
 func cacheEntry(o Options) entry {
-	sum := sha256.Sum256([]byte(strings.Join([]string{layout, debian.Version(), o.DebianMirror}, "\n")))
 	return entry{
-		dir: o.CacheDir, stem: fmt.Sprintf("mirror-%s-%x", o.Suite, sum[:6]),
+		dir: o.CacheDir, stem: "mirror-" + string(o.Suite) + "-" + digest(layout, debian.Version(), o.DebianMirror),
 		addOns: slices.Compact(slices.Sorted(slices.Values(o.AddOns))),
 	}
 }
 
+// digest is short enough for a file's name and long enough to be the only one.
+func digest(lines ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:6])
+}
+
 func (e entry) path() string {
-	return filepath.Join(e.dir, strings.Join(append([]string{e.stem}, e.addOns...), "+"))
+	name := e.stem
+	if len(e.addOns) > 0 {
+		name += "+" + digest(e.addOns...)
+	}
+	return filepath.Join(e.dir, name)
 }
 
 // find returns the directory of the entry, or of one that has further add-ons
@@ -46,18 +59,20 @@ func (e entry) path() string {
 // nothing else has to be looked at.
 func (e entry) find() (dir string, ok bool) {
 	candidates, _ := filepath.Glob(filepath.Join(e.dir, e.stem+"*"))
-	slices.SortFunc(candidates, func(a, b string) int { return strings.Count(a, "+") - strings.Count(b, "+") })
+	fewest := 0
 	for _, candidate := range candidates {
-		stem, have, _ := strings.Cut(filepath.Base(candidate), "+")
-		if stem != e.stem || strings.Contains(candidate, ".tmp-") || strings.HasSuffix(candidate, ".lock") {
+		stem, _, _ := strings.Cut(filepath.Base(candidate), "+")
+		list, err := os.ReadFile(filepath.Join(candidate, addOnsFile))
+		if stem != e.stem || err != nil {
 			continue
 		}
-		names := strings.Split(have, "+")
-		if !slices.ContainsFunc(e.addOns, func(a string) bool { return !slices.Contains(names, a) }) {
-			return candidate, true
+		have := strings.Fields(string(list))
+		lacks := slices.ContainsFunc(e.addOns, func(a string) bool { return !slices.Contains(have, a) })
+		if !lacks && (!ok || len(have) < fewest) {
+			dir, ok, fewest = candidate, true, len(have)
 		}
 	}
-	return "", false
+	return dir, ok
 }
 
 // lock waits for the exclusive right to build the entry. It calls waiting once if
@@ -133,11 +148,19 @@ func (e entry) ensure(ctx context.Context, waiting func(), make func(dir string)
 	if err != nil {
 		return "", err
 	}
-	err = make(dir)
-	if err == nil {
-		err = os.Rename(filepath.Join(dir, "mirror"), e.path())
+	if err = make(dir); err == nil {
+		err = e.publish(filepath.Join(dir, "mirror"))
 	}
 	return e.path(), errors.Join(err, os.RemoveAll(dir))
+}
+
+// publish makes a built mirror the entry.
+func (e entry) publish(mirror string) error {
+	list := []byte(strings.Join(e.addOns, "\n"))
+	if err := os.WriteFile(filepath.Join(mirror, addOnsFile), list, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(mirror, e.path())
 }
 
 // Cached reports whether [Start] would find the mirror in the cache, so that nothing

@@ -100,28 +100,54 @@ func TestEnsureSweeps(t *testing.T) {
 func TestFind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"mirror-a+bind+dhcp+nginx", "mirror-a+bind+nginx", "mirror-a+dhcp.tmp-1",
-		"mirror-a+nfs.lock", "mirror-b", "mirror-b+nfs", "mirror-ab"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+	entries := []entry{
+		{stem: "mirror-a", addOns: []string{"bind", "nginx"}},
+		{stem: "mirror-a", addOns: []string{"bind", "dhcp", "nginx"}},
+		{stem: "mirror-b"},
+		{stem: "mirror-b", addOns: []string{"nfs"}},
+		{stem: "mirror-ab"},
+	}
+	for i := range entries {
+		entries[i].dir = dir
+		if _, err := entries[i].ensure(t.Context(), func() {}, fill); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// What a killed build leaves is whole below its temporary directory at best.
+	half := entry{dir: dir, stem: "mirror-a", addOns: []string{"nfs"}}
+	if err := os.MkdirAll(filepath.Join(half.path()+".tmp-1", "mirror"), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		stem   string
 		addOns []string
-		want   string
+		want   int // of the entries; -1: none
 	}{
-		{"mirror-a", nil, "mirror-a+bind+nginx"},
-		{"mirror-a", []string{"nginx"}, "mirror-a+bind+nginx"},
-		{"mirror-a", []string{"dhcp", "nginx"}, "mirror-a+bind+dhcp+nginx"},
-		{"mirror-a", []string{"nfs"}, ""},
-		{"mirror-a", []string{"dhcp", "nfs"}, ""},
-		{"mirror-b", nil, "mirror-b"},
-		{"mirror-c", nil, ""},
+		{"mirror-a", nil, 0},
+		{"mirror-a", []string{"nginx"}, 0},
+		{"mirror-a", []string{"dhcp", "nginx"}, 1},
+		{"mirror-a", []string{"nfs"}, -1},
+		{"mirror-a", []string{"dhcp", "nfs"}, -1},
+		{"mirror-b", nil, 2},
+		{"mirror-c", nil, -1},
 	} {
-		got, ok := entry{dir: dir, stem: c.stem, addOns: c.addOns}.find()
-		if ok != (c.want != "") || ok && filepath.Base(got) != c.want {
-			t.Errorf("%s with %q: got %q, want %q", c.stem, c.addOns, got, c.want)
+		want := ""
+		if c.want >= 0 {
+			want = entries[c.want].path()
+		}
+		if got, ok := (entry{dir: dir, stem: c.stem, addOns: c.addOns}).find(); got != want || ok != (want != "") {
+			t.Errorf("%s with %q: got %q, want %q", c.stem, c.addOns, got, want)
+		}
+	}
+}
+
+// TestEntryName: a file's name has at most 255 bytes, and a build appends to it.
+func TestEntryName(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []Suite{Bookworm, Trixie, Sid} {
+		e := cacheEntry(Options{Suite: suite, AddOns: AddOns(suite)})
+		if name := filepath.Base(e.path()); len(name) > 64 || !entryName.MatchString(name) || !entryName.MatchString(name+".tmp-1234567890") {
+			t.Errorf("the name of a mirror with all add-ons is %q", name)
 		}
 	}
 }

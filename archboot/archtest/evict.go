@@ -2,9 +2,12 @@ package archtest
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +16,10 @@ import (
 // keepUnused is for how long a mirror stays in the cache that nobody starts. Each takes
 // some 200 MB, and an edit of a recipe makes a new one.
 const keepUnused = 14 * 24 * time.Hour
+
+// keepMost is how many mirrors stay, the last used ones: all suites' with two sets of
+// add-ons each, of two versions of the recipes.
+const keepMost = 12
 
 // entryName is the form of the names that entries have, of any version of this package,
 // and what a killed build of one left.
@@ -37,22 +44,43 @@ func hold(dir string) (release func(), err error) {
 	}, nil
 }
 
-// evict removes mirrors from a cache that nobody has started for long. One in use stays,
-// however old it is. It is renamed first, so that no half of it is ever found.
-func evict(cache string, unused time.Duration) error {
-	entries, err := os.ReadDir(cache)
+// evict removes from a cache the mirrors that nobody has started for long, and of the
+// others those that were used longest ago when there are more than most. One in use
+// stays, however old it is. It is renamed first, so that no half of it is ever found.
+func evict(cache string, unused time.Duration, most int) error {
+	found, err := cached(cache)
 	if err != nil {
 		return err
 	}
 	var faults []error
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !e.IsDir() || !entryName.MatchString(e.Name()) || time.Since(info.ModTime()) < unused {
-			continue
+	whole := 0
+	for _, e := range found {
+		// What is being built, or was when its builder was killed, does not count.
+		isWhole := !strings.Contains(e.Name(), ".tmp-")
+		if isWhole {
+			whole++
 		}
-		faults = append(faults, evictEntry(filepath.Join(cache, e.Name())))
+		if time.Since(e.ModTime()) >= unused || isWhole && whole > most {
+			faults = append(faults, evictEntry(filepath.Join(cache, e.Name())))
+		}
 	}
 	return errors.Join(faults...)
+}
+
+// cached lists the entries of a cache, and what will become one, the last used first.
+func cached(cache string) ([]fs.FileInfo, error) {
+	entries, err := os.ReadDir(cache)
+	if err != nil {
+		return nil, err
+	}
+	var found []fs.FileInfo
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && e.IsDir() && entryName.MatchString(e.Name()) {
+			found = append(found, info)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	return found, nil
 }
 
 func evictEntry(dir string) error {

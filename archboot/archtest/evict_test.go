@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +40,7 @@ func TestEvict(t *testing.T) {
 	}
 	check := func(want ...string) {
 		t.Helper()
-		if err := evict(cache, keepUnused); err != nil {
+		if err := evict(cache, keepUnused, keepMost); err != nil {
 			t.Error(err)
 		}
 		want = append(want, strangers...)
@@ -60,4 +61,49 @@ func TestEvict(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(new)
+}
+
+// TestEvictMany keeps the mirrors that were used last, and what is being built.
+func TestEvictMany(t *testing.T) {
+	t.Parallel()
+	cache := t.TempDir()
+	ages := []struct {
+		name string
+		used time.Duration // ago
+		want bool
+	}{
+		{"mirror-trixie-000000000000", 5 * time.Hour, true}, // in use
+		{"mirror-trixie-000000000001", 4 * time.Hour, false},
+		{"mirror-sid-000000000001+0123456789ab", 3 * time.Hour, false},
+		{"mirror-sid-000000000002.tmp-1", 6 * time.Hour, true},
+		{"mirror-bookworm-000000000002", 2 * time.Hour, true},
+		{"mirror-trixie-000000000002", time.Hour, true},
+	}
+	var want []string
+	for _, c := range ages {
+		dir, used := filepath.Join(cache, c.name), time.Now().Add(-c.used)
+		if err := errors.Join(os.Mkdir(dir, 0o755), os.Chtimes(dir, used, used)); err != nil {
+			t.Fatal(err)
+		}
+		if c.want {
+			want = append(want, c.name)
+		}
+	}
+	held := filepath.Join(cache, ages[0].name)
+	release, err := hold(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	longAgo := time.Now().Add(-5 * time.Hour)
+	if err := os.Chtimes(held, longAgo, longAgo); err != nil {
+		t.Fatal(err)
+	}
+	if err := evict(cache, keepUnused, 2); err != nil {
+		t.Error(err)
+	}
+	slices.Sort(want)
+	if got := names(t, cache); !slices.Equal(got, want) {
+		t.Errorf("the cache holds %q, want %q", got, want)
+	}
 }

@@ -163,7 +163,7 @@ func (m *Mirror) build(ctx context.Context, p *progress) (string, error) {
 		if err := preflight(); err != nil {
 			return err
 		}
-		if err := evict(m.opts.CacheDir, keepUnused); err != nil { // makes room, if it can
+		if err := evict(m.opts.CacheDir, keepUnused, keepMost); err != nil { // makes room, if it can
 			m.opts.Logger.Warn("archtest: remove old mirrors", "error", err)
 		}
 		return build(ctx, m.opts, dir, p)

@@ -166,8 +166,11 @@ var addons = []addon{
 		name: "linux-cloud",
 		debs: []string{"linux-image-cloud-amd64", "kmod", "busybox-static"},
 		recipe: recipe{
-			debs: []string{"linux-image-[0-9]*", "linux-image-cloud-amd64"},
+			// Since Linux 7 a kernel is four packages of Debian's, and its postinst copies it to boot.
+			debs: []string{"linux-image-[0-9]*", "linux-image-cloud-amd64", "linux-binary-[0-9]*",
+				"linux-modules-[0-9]*", "linux-base-[0-9]*"},
 			without: []string{"boot/System.map-*", "boot/config-*", "boot/initrd.img-*", "vmlinuz*", "initrd.img*",
+				"usr/lib/modules/*/System.map", "usr/lib/modules/*/config", "usr/lib/modules/*/vmlinuz",
 				"etc/initramfs-tools", "var/lib/initramfs-tools", "usr/lib/modules/*/modules.alias*",
 				"usr/lib/modules/*/modules.dep*", "usr/lib/modules/*/modules.symbols*", "usr/lib/modules/*/modules.softdep",
 				"usr/lib/modules/*/modules.weakdep", "usr/lib/modules/*/modules.devname", "usr/lib/modules/*/modules.builtin.*bin"},
