@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"golang.org/x/sys/unix"
 )
 
 // toolsName is the directory in the unfinished root that a bootstrap tarball is
@@ -31,7 +32,8 @@ func (b *builder) unpackTools(ctx context.Context, root string) (tools string, e
 	}
 	defer f.Close()
 	b.step("verify " + src.Tarball)
-	if err := src.verify(ctx, f, b.config.Keys); err != nil {
+	sum, err := src.verify(ctx, f, b.config.Keys)
+	if err != nil {
 		return "", err
 	}
 	b.step("unpack " + src.Tarball)
@@ -39,13 +41,31 @@ func (b *builder) unpackTools(ctx context.Context, root string) (tools string, e
 	if err := os.Mkdir(tools, 0o755); err != nil {
 		return "", err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	if err := extract(ctx, f, tools, "root."+b.config.Architecture); err != nil {
+	if err := extractVerified(ctx, f, sum, tools, "root."+b.config.Architecture); err != nil {
 		return "", err
 	}
 	return tools, nameServices(tools)
+}
+
+// extractVerified unpacks the file from its beginning, provided that it still has the
+// sum: whoever may write to it could have changed it since it was verified. Nothing of
+// it has been run by the time that this is known.
+func extractVerified(ctx context.Context, f *os.File, sum, dir, prefix string) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	h := sha256.New()
+	same := io.TeeReader(readerWithContext{ctx, f}, h)
+	if err := extract(ctx, same, dir, prefix); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, same); err != nil {
+		return err
+	}
+	if hex.EncodeToString(h.Sum(nil)) != sum {
+		return fmt.Errorf("%w: %s was changed after it had been verified", ErrCorrupt, f.Name())
+	}
+	return nil
 }
 
 // fetch opens a file or downloads a URL into a file without a name.
@@ -93,32 +113,38 @@ func get(ctx context.Context, location string) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// downloadError tells a server that went away from a truncated file and from a
-// caller who gave up.
+// downloadError tells a server that went away from a truncated file, from a full disk
+// and from a caller who gave up.
 func downloadError(ctx context.Context, location string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: %s is shorter than the server said", ErrCorrupt, location)
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return fmt.Errorf("%w: for %s in %s: %w", ErrNoSpace, location, os.TempDir(), err)
 	}
 	return fmt.Errorf("%w: %w", ErrMirror, err)
 }
 
-// verify checks the tarball's checksum and signature.
-func (s Source) verify(ctx context.Context, f *os.File, keys [][]byte) error {
-	if s.SHA256 != "" {
-		h := sha256.New()
-		if _, err := io.Copy(h, readerWithContext{ctx, f}); err != nil {
-			return err
-		}
-		if got := hex.EncodeToString(h.Sum(nil)); !strings.EqualFold(got, s.SHA256) {
-			return fmt.Errorf("%w: %s has the SHA-256 sum %s, not %s", ErrCorrupt, s.Tarball, got, s.SHA256)
-		}
+// verify checks the tarball's checksum and signature, and returns its SHA-256 sum.
+func (s Source) verify(ctx context.Context, f *os.File, keys [][]byte) (sum string, err error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, readerWithContext{ctx, f}); err != nil {
+		return "", err
+	}
+	sum = hex.EncodeToString(h.Sum(nil))
+	if s.SHA256 != "" && !strings.EqualFold(sum, s.SHA256) {
+		return "", fmt.Errorf("%w: %s has the SHA-256 sum %s, not %s", ErrCorrupt, s.Tarball, sum, s.SHA256)
 	}
 	if s.Unsigned {
-		return nil
+		return sum, nil
 	}
+	return sum, s.verifySignature(ctx, f, keys)
+}
+
+// verifySignature wants a signature by one of the keys that has a pinned fingerprint.
+func (s Source) verifySignature(ctx context.Context, f *os.File, keys [][]byte) error {
 	ring, err := readKeys(keys...)
 	if err != nil {
 		return err

@@ -1,7 +1,11 @@
 package archboot_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -179,4 +183,42 @@ func TestTarballRefused(t *testing.T) {
 			assertEmpty(t, root)
 		})
 	}
+}
+
+// packed is a bootstrap tarball with one file in it.
+func packed(t *testing.T, content string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: "root.x86_64/version", Mode: 0o644, Size: int64(len(content))})
+	if _, writeErr := w.Write([]byte(content)); errors.Join(err, writeErr, w.Close()) != nil {
+		t.Fatal(err, writeErr)
+	}
+	return b.Bytes()
+}
+
+// TestTarballChangedAfterVerification exchanges the content of a tarball that was found
+// to be good: nothing of it may be run.
+func TestTarballChangedAfterVerification(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	name := filepath.Join(t.TempDir(), "bootstrap.tar")
+	good := packed(t, "good")
+	if err := os.WriteFile(name, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := configFor(synthetic(t))
+	c.Source = archboot.Source{Method: archboot.MethodTarball, Tarball: name, Unsigned: true, SHA256: fmt.Sprintf("%x", sha256.Sum256(good))}
+	c.Progress = func(e archboot.Event) {
+		if strings.HasPrefix(e.Text, "unpack ") {
+			if err := os.WriteFile(name, packed(t, "evil"), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, c); !errors.Is(err, archboot.ErrCorrupt) {
+		t.Errorf("got %v, want %v", err, archboot.ErrCorrupt)
+	}
+	assertEmpty(t, root)
 }
