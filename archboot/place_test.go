@@ -2,6 +2,8 @@ package archboot_test
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,6 +166,22 @@ func TestFullCache(t *testing.T) {
 	c.CacheDir = mountAt(t, "tmpfs", "tmpfs", 0, "size=20m")
 	root := t.TempDir()
 	if err := archboot.Bootstrap(t.Context(), root, c); !errors.Is(err, archboot.ErrNoSpace) {
+		t.Errorf("got %v, want %v", err, archboot.ErrNoSpace)
+	}
+	assertEmpty(t, root)
+}
+
+// TestFullDownloadDirectory: it is the disk that is at fault, not the server.
+func TestFullDownloadDirectory(t *testing.T) {
+	needRoot(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 2<<20)) }))
+	t.Cleanup(server.Close)
+	c := configFor(synthetic(t))
+	c.Source = archboot.Source{Method: archboot.MethodTarball, Tarball: server.URL, Unsigned: true, SHA256: strings.Repeat("0", 64)}
+	root := t.TempDir()
+	t.Setenv("TMPDIR", mountAt(t, "tmpfs", "tmpfs", 0, "size=1m"))
+	err := archboot.Bootstrap(t.Context(), root, c)
+	if !errors.Is(err, archboot.ErrNoSpace) || errors.Is(err, archboot.ErrMirror) {
 		t.Errorf("got %v, want %v", err, archboot.ErrNoSpace)
 	}
 	assertEmpty(t, root)

@@ -1,9 +1,11 @@
 package archboot
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/prologin/rig/internal/intree"
@@ -20,16 +22,20 @@ const systemUnits = "/etc/systemd/system"
 // the units named by Also=.
 func enableUnits(t *intree.Tree, units []string) error {
 	seen := make(map[string]bool)
-	for queue := units; len(queue) > 0; queue = queue[1:] {
-		if seen[queue[0]] {
+	for queue := slices.Clone(units); len(queue) > 0; queue = queue[1:] {
+		unit := queue[0]
+		if seen[unit] {
 			continue
 		}
-		seen[queue[0]] = true
-		also, err := enableUnit(t, queue[0])
+		seen[unit] = true
+		also, err := enableUnit(t, unit)
+		if errors.Is(err, ErrNotFound) && !slices.Contains(units, unit) {
+			continue // an Also= may name what is in no package here
+		}
 		if err != nil {
 			return err
 		}
-		queue = append(queue[:len(queue):len(queue)], also...)
+		queue = append(queue, also...)
 	}
 	return nil
 }
@@ -53,6 +59,11 @@ func enableUnit(t *intree.Tree, unit string) (also []string, err error) {
 		name = strings.Replace(unit, "@.", "@"+in.instance+".", 1)
 	case !strings.Contains(unit, "@"):
 		name = path.Base(file) // differs where unit is an alias
+	}
+	for _, n := range append([]string{name}, in.also...) {
+		if !unitPattern.MatchString(n) {
+			return nil, fmt.Errorf("%w: unit %s leads to %q, which is no unit's name", ErrInvalid, unit, n)
+		}
 	}
 	for _, l := range in.links(name) {
 		if err := link(t, file, l); err != nil {

@@ -60,7 +60,7 @@ func TestEnableUnits(t *testing.T) {
 	t.Parallel()
 	const lib = "usr/lib/systemd/system/"
 	tree := treeWith(t, map[string]string{
-		lib + "a.service":          "[Unit]\nWantedBy=nonsense.target\n[Install]\nWantedBy=multi-user.target \\\n  other.target\nAlso=b.socket a.service\nAlias=dbus-a.service\n",
+		lib + "a.service":          "[Unit]\nWantedBy=nonsense.target\n[Install]\nWantedBy=multi-user.target \\\n  other.target\nAlso=b.socket a.service gone.service\nAlias=dbus-a.service\n",
 		lib + "b.socket":           "[Install]\n# WantedBy=no.target\nWantedBy=gone.target\nWantedBy=\nRequiredBy=sockets.target\nUpheldBy=x.service\n",
 		lib + "t@.service":         "[Install]\nWantedBy=%i.target\nDefaultInstance=tty1\nAlias=%p-%i.service\n",
 		lib + "ssh.service":        "[Install]\nWantedBy=multi-user.target\n",
@@ -97,9 +97,13 @@ func TestEnableUnitsRefuses(t *testing.T) {
 		"etc/systemd/system/masked.service":    "->/dev/null",
 		"usr/lib/systemd/system/loop1.service": "->loop2.service",
 		"usr/lib/systemd/system/loop2.service": "->loop1.service",
+		"usr/lib/systemd/system/dotless":       "[Install]\nWantedBy=a.target\n",
+		"usr/lib/systemd/system/alias.service": "->dotless",
+		"usr/lib/systemd/system/also.service":  "[Install]\nAlso=x@y\n",
 	})
 	for unit, want := range map[string]error{
 		"t@.service": ErrInvalid, "masked.service": ErrInvalid, "loop1.service": ErrInvalid, "nosuch.service": ErrNotFound,
+		"alias.service": ErrInvalid, "also.service": ErrInvalid,
 	} {
 		if err := enableUnits(tree, []string{unit}); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", unit, err, want)

@@ -59,7 +59,7 @@ var (
 	localePattern   = regexp.MustCompile(`^[A-Za-z]+(_[A-Za-z]+)?(\.[A-Za-z0-9-]+)?(@[a-z]+)?$`)
 	zonePattern     = regexp.MustCompile(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$`)
 	hashPattern     = regexp.MustCompile(`^\$[a-z0-9]+\$[!-9;-~]+$`)
-	unitPattern     = regexp.MustCompile(`^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|timer|path|target|mount)$`)
+	unitPattern     = regexp.MustCompile(`^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|timer|path|target|mount|automount|swap|slice)$`)
 	labelPattern    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
 	idPattern       = regexp.MustCompile(`^[0-9a-f]{32}$`)
 	sigLevelPattern = regexp.MustCompile(`^(Package|Database)?(Never|Optional|Required|TrustedOnly|TrustAll)$`)
