@@ -37,7 +37,11 @@ func (v *view) bridgeable(l netlink.Link) error {
 	if isWireless(string(text), a.Name) {
 		return cannot("it is wireless, and an access point takes frames from one MAC only; masquerade instead")
 	}
-	if daemon := manager(a.Name); daemon != "" {
+	daemon, err := manager(a.Name)
+	if err != nil {
+		return fmt.Errorf("cannot tell whether a daemon manages %s and would take the addresses back: %w", a.Name, err)
+	}
+	if daemon != "" {
 		return cannot("%s manages it and would take the addresses back; have it make the bridge, or tell it to leave %s alone", daemon, a.Name)
 	}
 	return nil
@@ -54,32 +58,46 @@ func isWireless(text, name string) bool {
 	return false
 }
 
-// manager names the daemon that keeps a link's addresses, if it can be found.
-func manager(link string) string {
-	if !networkdHere() && !busNamespace("org.freedesktop.NetworkManager") {
-		return ""
+// manager names the daemon that keeps a link's addresses; "" is none.
+func manager(link string) (string, error) {
+	for _, daemon := range []struct {
+		name    string
+		here    func() (bool, error)
+		manages func(*dbus.Conn, string) (bool, error)
+	}{
+		{"systemd-networkd", networkdHere, managedByNetworkd},
+		{"NetworkManager", func() (bool, error) { return busNamespace(networkManager) }, managedByNetworkManager},
+	} {
+		yes, err := daemon.here()
+		if err == nil && yes {
+			yes, err = answered(daemon.manages, link)
+		}
+		if err != nil || yes {
+			return daemon.name, err
+		}
 	}
-	conn, err := dbus.ConnectSystemBus()
-	if err != nil {
-		return ""
-	}
-	defer conn.Close()
-	if managedByNetworkd(conn, link) {
-		return "systemd-networkd"
-	}
-	if managedByNetworkManager(conn, link) {
-		return "NetworkManager"
-	}
-	return ""
+	return "", nil
 }
 
-func managedByNetworkManager(conn *dbus.Conn, link string) bool {
-	const nm = "org.freedesktop.NetworkManager"
-	var device dbus.ObjectPath
-	if conn.Object(nm, "/org/freedesktop/NetworkManager").Call(nm+".GetDeviceByIpIface", 0, link).Store(&device) != nil {
-		return false
+func answered(manages func(*dbus.Conn, string) (bool, error), link string) (bool, error) {
+	conn, err := dbus.ConnectSystemBus()
+	if err != nil {
+		return false, err
 	}
-	v, err := conn.Object(nm, device).GetProperty(nm + ".Device.Managed")
-	managed, _ := v.Value().(bool)
-	return err == nil && managed
+	defer conn.Close()
+	return manages(conn, link)
+}
+
+const networkManager = "org.freedesktop.NetworkManager"
+
+func managedByNetworkManager(conn *dbus.Conn, link string) (managed bool, err error) {
+	var device dbus.ObjectPath
+	err = conn.Object(networkManager, "/org/freedesktop/NetworkManager").Call(networkManager+".GetDeviceByIpIface", 0, link).Store(&device)
+	if isBusError(err, networkManager+".UnknownDevice") {
+		return false, nil
+	}
+	if err == nil {
+		err = conn.Object(networkManager, device).StoreProperty(networkManager+".Device.Managed", &managed)
+	}
+	return managed, err
 }

@@ -77,6 +77,7 @@
 //
 // # Privileges
 //
-// Changing needs CAP_NET_ADMIN, looking does not, except at iptables' rules;
-// entering another namespace needs CAP_SYS_ADMIN.
+// Changing needs CAP_NET_ADMIN, looking does not, except at iptables' rules and,
+// where networkd or firewalld runs, at the namespace that they are in; entering
+// another namespace needs CAP_SYS_ADMIN.
 package netsetup

@@ -107,11 +107,14 @@ func withFirewalld(f func(dbus.BusObject) error) error {
 
 // inFirewall returns the zone for n, where firewalld guards the calling thread's
 // namespace. A nil view is that of a host without.
-func (n Network) inFirewall(v *view) []Object {
-	if v == nil || n.Bridged != nil || !busNamespace(firewalld) {
-		return nil
+func (n Network) inFirewall(v *view) ([]Object, error) {
+	if v == nil || n.Bridged != nil {
+		return nil, nil
 	}
-	return []Object{FirewallZone{n.Bridge}}
+	if here, err := busNamespace(firewalld); err != nil || !here {
+		return nil, err
+	}
+	return []Object{FirewallZone{n.Bridge}}, nil
 }
 
 // firewallWatch adds bridges to their zone again when firewalld has been reloaded,

@@ -132,17 +132,18 @@ func (h *Host) change(ctx context.Context, op, network string, f func() error) e
 	})
 }
 
-// tidy deletes the lock file and the directory when no network is left.
+// tidy deletes the lock file and the directory when no network is left. A directory
+// stays, and that is no fault, as long as somebody has a file in it.
 func (h *Host) tidy(lock *os.File) {
 	names, err := h.recorded()
 	if err != nil || len(names) > 0 {
 		return
 	}
-	os.Remove(lock.Name())
-	os.Remove(h.dir)
+	_ = os.Remove(lock.Name())
+	_ = os.Remove(h.dir)
 	if filepath.Dir(h.dir) == defaultStateDir {
-		os.Remove(defaultStateDir)
-		os.Remove(filepath.Dir(defaultStateDir))
+		_ = os.Remove(defaultStateDir)
+		_ = os.Remove(filepath.Dir(defaultStateDir))
 	}
 }
 
@@ -163,8 +164,12 @@ func (h *Host) recorded() ([]string, error) {
 // lock of the directory.
 func (h *Host) journal(bridge string, create bool) (*journal, error) {
 	if j := h.held[bridge]; j != nil {
-		if _, err := os.Stat(j.path); err == nil {
+		_, err := os.Stat(j.path)
+		if err == nil {
 			return j, j.reopen()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
 		// Somebody deleted it without asking.
 		unlock(j.file)

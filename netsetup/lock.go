@@ -22,9 +22,9 @@ import (
 // wait by itself, but not for a context as well.
 const lockPause = 20 * time.Millisecond
 
-// lockFile opens path, making it and its directory if need be, and locks it alone. Whoever holds
-// the lock may delete the file; then those who waited find that theirs is no
-// longer the one of that name, and begin again.
+// lockFile opens path, making it and its directory if need be, and locks it alone.
+// Whoever holds the lock may delete the file; then those who waited find that
+// theirs is no longer the one of that name, and begin again.
 func lockFile(ctx context.Context, path string) (*os.File, error) {
 	pause := time.NewTicker(lockPause)
 	defer pause.Stop()

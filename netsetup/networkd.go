@@ -109,8 +109,7 @@ func reloadNetworkd() error {
 	defer conn.Close()
 	manager := conn.Object("org.freedesktop.network1", "/org/freedesktop/network1")
 	err = manager.Call("org.freedesktop.network1.Manager.Reload", 0).Err
-	var e dbus.Error
-	if errors.As(err, &e) && (e.Name == "org.freedesktop.DBus.Error.ServiceUnknown" || e.Name == "org.freedesktop.DBus.Error.NameHasNoOwner") {
+	if isBusError(err, noSuchName...) {
 		return fmt.Errorf("%w: systemd-networkd does not run: %w", ErrNotSupported, err)
 	}
 	return err
@@ -174,7 +173,7 @@ func linkState(ctx context.Context, conn *dbus.Conn, link string) (string, error
 }
 
 // managedByNetworkd reports whether networkd sets up a link.
-func managedByNetworkd(conn *dbus.Conn, link string) bool {
+func managedByNetworkd(conn *dbus.Conn, link string) (bool, error) {
 	state, err := linkState(context.Background(), conn, link)
-	return err == nil && state != "absent" && state != "unmanaged"
+	return err == nil && state != "absent" && state != "unmanaged", err
 }

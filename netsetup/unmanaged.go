@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/godbus/dbus/v5"
 )
 
 // Unmanaged keeps systemd-networkd off the links of a network, where it runs: a
@@ -55,8 +53,11 @@ func (u Unmanaged) destroy(k *kernel) error {
 // unmanaged returns what keeps networkd off n: nothing, where there is none.
 // A nil view is that of a host without.
 func (n Network) unmanaged(v *view) ([]Object, error) {
-	if v == nil || !networkdHere() {
+	if v == nil {
 		return nil, nil
+	}
+	if here, err := networkdHere(); err != nil || !here {
+		return nil, err
 	}
 	u := Unmanaged{Bridge: n.Bridge, Links: []string{n.Bridge}}
 	for _, p := range n.Pairs {
@@ -70,34 +71,4 @@ func (n Network) unmanaged(v *view) ([]Object, error) {
 		err = s
 	}
 	return []Object{u}, err
-}
-
-// networkdHere reports whether a networkd manages the links of the calling
-// thread's namespace. One that cannot be asked does not.
-func networkdHere() bool {
-	if _, err := os.Stat("/run/systemd/netif"); err != nil {
-		return false // it has not run since the host was booted
-	}
-	return busNamespace("org.freedesktop.network1")
-}
-
-// busNamespace reports whether the owner of a name on the system bus is in the
-// calling thread's namespace.
-func busNamespace(name string) bool {
-	conn, err := dbus.ConnectSystemBus()
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	var pid uint32
-	err = conn.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, name).Store(&pid)
-	if err != nil {
-		return false
-	}
-	theirs, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
-	if err != nil {
-		return false
-	}
-	ours, err := os.Stat("/proc/thread-self/ns/net")
-	return err == nil && os.SameFile(theirs, ours)
 }

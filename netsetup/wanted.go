@@ -19,8 +19,11 @@ func (n Network) wanted(v *view) ([]Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, unmanaged...)
-	list = append(list, n.inFirewall(v)...)
+	zone, err := n.inFirewall(v)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.Concat(list, unmanaged, zone)
 	if n.Bridged != nil && !n.Bridged.AllowDHCP {
 		list = append(list, newGuard(n))
 	}

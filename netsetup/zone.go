@@ -201,9 +201,9 @@ func (z Zone) wanted(v *view) ([]Object, error) {
 // are none it is nothing, and needs no iptables.
 func (z Zone) admitted(v *view) ([]Object, error) {
 	n := Network{Bridge: z.Bridge(), Prefixes: z.Prefixes}
-	list := n.inFirewall(v)
-	if !z.Masquerade {
-		return list, nil
+	list, err := n.inFirewall(v)
+	if err != nil || !z.Masquerade {
+		return list, err
 	}
 	for _, f := range n.families() {
 		forward, err := v.chain(chainID{f, "filter", "FORWARD"})
