@@ -96,5 +96,5 @@ func ExamplePlan_WriteManual() {
 	// Then, until it is so:
 	//
 	//     # /srv/index.html contains "hello"
-	//     web# grep -F 'hello' /srv/index.html
+	//     web# grep -F hello /srv/index.html
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/human"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // attempt limits one look over the network, so that a lost packet does not use up all
@@ -35,8 +37,9 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{stage.ErrInvalid}, args...)...)
 }
 
-func typed(inside bool, format string, args ...any) []stage.Line {
-	return []stage.Line{{Host: !inside, Text: fmt.Sprintf(format, args...)}}
+// typed is a command that a person would type in the machine or on the host.
+func typed(inside bool, args ...string) []stage.Line {
+	return []stage.Line{{Host: !inside, Text: shell.Join(args...)}}
 }
 
 // dialer returns how to connect from where a check looks.
@@ -80,11 +83,11 @@ func (u UnitActive) Validate() error { return unitName(u.Name) }
 func (u UnitEnabled) Validate() error { return unitName(u.Name) }
 
 // Manual returns systemctl is-active.
-func (u UnitActive) Manual(string) []stage.Line { return typed(true, "systemctl is-active %s", u.Name) }
+func (u UnitActive) Manual(string) []stage.Line { return typed(true, "systemctl", "is-active", u.Name) }
 
 // Manual returns systemctl is-enabled.
 func (u UnitEnabled) Manual(string) []stage.Line {
-	return typed(true, "systemctl is-enabled %s", u.Name)
+	return typed(true, "systemctl", "is-enabled", u.Name)
 }
 
 // Probe asks systemctl.
@@ -143,7 +146,7 @@ func (c Command) Validate() error {
 }
 
 // Manual returns the command.
-func (c Command) Manual(string) []stage.Line { return typed(true, "%s", strings.Join(c.Args, " ")) }
+func (c Command) Manual(string) []stage.Line { return typed(true, c.Args...) }
 
 // Probe runs the command.
 func (c Command) Probe(ctx context.Context, s *stage.Session) error {
@@ -159,11 +162,7 @@ func (c Command) Probe(ctx context.Context, s *stage.Session) error {
 
 // excerpt quotes the beginning of something.
 func excerpt(b []byte) string {
-	b = bytes.TrimSpace(b)
-	if len(b) > 200 {
-		return strconv.Quote(string(b[:200])) + "…"
-	}
-	return strconv.Quote(string(b))
+	return strconv.Quote(human.Cut(string(bytes.TrimSpace(b)), 200))
 }
 
 // Func holds when a function of the program returns nil. Its error says what was seen.
@@ -192,9 +191,9 @@ func (f Func) Validate() error {
 // Manual returns Text, or a remark if there is none.
 func (f Func) Manual(string) []stage.Line {
 	if f.Text == "" {
-		return typed(true, "# (the program looks)")
+		return []stage.Line{{Text: "# (the program looks)"}}
 	}
-	return typed(true, "%s", f.Text)
+	return []stage.Line{{Text: f.Text}}
 }
 
 // Probe calls the function.

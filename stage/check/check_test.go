@@ -228,3 +228,24 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+// TestManualCanBeTyped: what a check would have a person type is one command of the words
+// that the check itself uses.
+func TestManualCanBeTyped(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		check stage.Check
+		want  string
+	}{
+		{check.Run("sh", "-c", "! touch /x 2>&1"), "sh -c '! touch /x 2>&1'"},
+		{check.URL{URL: "http://a/?b=1&c=2", Host: "x y"}, "curl -i -H 'Host: x y' 'http://a/?b=1&c=2'"},
+		{check.FileContains{Path: "/a b", Text: "it's"}, `grep -F 'it'\''s' '/a b'`},
+		{check.FilePresent{Path: "/a b"}, "ls -d '/a b'"},
+		{check.Resolves{Name: "a", Server: "10.0.0.1:5353"}, "dig +short @10.0.0.1 -p 5353 a A"},
+		{check.PortOpen{Address: "10.0.0.1:22"}, "bash -c '</dev/tcp/10.0.0.1/22'"},
+	} {
+		if got := test.check.Manual("gw")[0].Text; got != test.want {
+			t.Errorf("%v: %s, want %s", test.check, got, test.want)
+		}
+	}
+}

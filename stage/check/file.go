@@ -20,7 +20,7 @@ func (f FilePresent) String() string { return f.Path + " is there" }
 func (f FilePresent) Validate() error { return absolute(f.Path) }
 
 // Manual returns ls.
-func (f FilePresent) Manual(string) []stage.Line { return typed(true, "ls -d %s", f.Path) }
+func (f FilePresent) Manual(string) []stage.Line { return typed(true, "ls", "-d", f.Path) }
 
 // Probe looks for the file.
 func (f FilePresent) Probe(ctx context.Context, s *stage.Session) error {
@@ -63,9 +63,9 @@ func (f FileContains) Validate() error {
 // Manual returns grep.
 func (f FileContains) Manual(string) []stage.Line {
 	if f.Pattern != "" {
-		return typed(true, "grep -E %s %s", quote(f.Pattern), f.Path)
+		return typed(true, "grep", "-E", f.Pattern, f.Path)
 	}
-	return typed(true, "grep -F %s %s", quote(f.Text), f.Path)
+	return typed(true, "grep", "-F", f.Text, f.Path)
 }
 
 // Probe reads the file, up to its first MiB.
@@ -111,7 +111,7 @@ func (m Mounted) String() string {
 func (m Mounted) Validate() error { return absolute(m.Path) }
 
 // Manual returns findmnt.
-func (m Mounted) Manual(string) []stage.Line { return typed(true, "findmnt %s", m.Path) }
+func (m Mounted) Manual(string) []stage.Line { return typed(true, "findmnt", m.Path) }
 
 // Probe reads the machine's table of mounts, /proc/self/mounts as in proc(5).
 func (m Mounted) Probe(ctx context.Context, s *stage.Session) error {
@@ -143,5 +143,3 @@ func absolute(path string) error {
 	}
 	return nil
 }
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -34,7 +34,7 @@ func (p PortOpen) Validate() error {
 // Manual returns a connection by bash.
 func (p PortOpen) Manual(string) []stage.Line {
 	host, port, _ := net.SplitHostPort(p.Address)
-	return typed(p.Inside, "bash -c '</dev/tcp/%s/%s'", host, port)
+	return typed(p.Inside, "bash", "-c", "</dev/tcp/"+host+"/"+port)
 }
 
 // Probe connects.
@@ -83,7 +83,7 @@ func (h HasAddress) Validate() error {
 
 // Manual returns ip address.
 func (h HasAddress) Manual(string) []stage.Line {
-	return typed(true, "%s", strings.Join(h.command(), " "))
+	return typed(true, h.command()...)
 }
 
 func (h HasAddress) command() []string {

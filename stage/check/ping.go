@@ -34,7 +34,9 @@ func (p Ping) Validate() error {
 }
 
 // Manual returns ping.
-func (p Ping) Manual(string) []stage.Line { return typed(p.Inside, "ping -c 1 %s", p.Address) }
+func (p Ping) Manual(string) []stage.Line {
+	return typed(p.Inside, "ping", "-c", "1", p.Address.String())
+}
 
 // Probe sends one request and waits a second for the answer.
 func (p Ping) Probe(ctx context.Context, s *stage.Session) error {

@@ -82,13 +82,14 @@ func (r Resolves) Validate() error {
 // Manual returns dig, or getent.
 func (r Resolves) Manual(string) []stage.Line {
 	if r.Server == "" {
-		return typed(true, "%s", strings.Join(r.getent(), " "))
+		return typed(true, r.getent()...)
 	}
 	host, port, _ := net.SplitHostPort(r.server())
+	args := []string{"dig", "+short", "@" + host}
 	if port != "53" {
-		host += " -p " + port
+		args = append(args, "-p", port)
 	}
-	return typed(r.Inside, "dig +short @%s %s %s", host, r.Name, r.kind())
+	return typed(r.Inside, append(args, r.Name, r.kind())...)
 }
 
 func (r Resolves) getent() []string {

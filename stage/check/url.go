@@ -66,11 +66,11 @@ func (u URL) Validate() error {
 
 // Manual returns curl.
 func (u URL) Manual(string) []stage.Line {
-	options := ""
+	args := []string{"curl", "-i"}
 	if u.Host != "" {
-		options = " -H " + quote("Host: "+u.Host)
+		args = append(args, "-H", "Host: "+u.Host)
 	}
-	return typed(u.Inside, "curl -i%s %s", options, u.URL)
+	return typed(u.Inside, append(args, u.URL)...)
 }
 
 // Probe asks for the URL.

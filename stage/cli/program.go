@@ -13,6 +13,7 @@ import (
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/internal/nearest"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // Program is a command line program around a lab.
@@ -195,15 +196,7 @@ func given(fs *flag.FlagSet) (args []string) {
 			args = append(args, "-"+f.Name)
 			return
 		}
-		args = append(args, "-"+f.Name+"="+quote(f.Value.String()))
+		args = append(args, "-"+f.Name+"="+shell.Quote(f.Value.String()))
 	})
 	return args
-}
-
-// quote makes a word of a value for a shell.
-func quote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@=+") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // Bind makes a file or directory of the host visible in the machine, from this stage on
@@ -55,7 +56,7 @@ func (b Bind) Manual(machine string) []stage.Line {
 	if b.ReadOnly {
 		option = " --read-only"
 	}
-	return []stage.Line{{Host: true, Text: fmt.Sprintf("machinectl bind --mkdir%s %s %s %s", option, machine, quote(b.From), quote(b.To))}}
+	return []stage.Line{{Host: true, Text: fmt.Sprintf("machinectl bind --mkdir%s %s %s %s", option, machine, shell.Quote(b.From), shell.Quote(b.To))}}
 }
 
 // Binding returns what is bound.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // Copy copies a file or a tree of the host into the machine, with modes and symbolic
@@ -37,7 +38,7 @@ func (c Copy) Validate() error {
 
 // Manual returns the copy as machinectl does it, on the host.
 func (c Copy) Manual(machine string) []stage.Line {
-	return []stage.Line{{Host: true, Text: fmt.Sprintf("machinectl copy-to %s %s %s", machine, quote(c.From), quote(c.To))}}
+	return []stage.Line{{Host: true, Text: fmt.Sprintf("machinectl copy-to %s %s %s", machine, shell.Quote(c.From), shell.Quote(c.To))}}
 }
 
 // Ingredients adds the content and modes of the tree, and where it goes.

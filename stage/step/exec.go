@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // Exec runs a program in the machine. An exit status other than zero is a failure.
@@ -34,7 +35,7 @@ type Exec struct {
 func Command(args ...string) Exec { return Exec{Args: args} }
 
 // String returns the command line.
-func (e Exec) String() string { return quoteAll(e.Args) }
+func (e Exec) String() string { return shell.Join(e.Args...) }
 
 // Validate returns an error that matches [stage.ErrInvalid] if a field is wrong.
 func (e Exec) Validate() error {
@@ -57,27 +58,27 @@ func (e Exec) Manual(string) []stage.Line {
 	line := ""
 	for _, v := range e.Env {
 		name, value, _ := strings.Cut(v, "=")
-		line += name + "=" + quote(value) + " "
+		line += name + "=" + shell.Quote(value) + " "
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Secrets)) {
 		line += name + "=… "
 	}
-	line += quoteAll(e.Args)
+	line += shell.Join(e.Args...)
 	switch {
 	case e.Stdin != "":
 		line = hereDocument(line, e.Stdin)
 	case e.StdinSecret != "":
-		line += " <" + quote(e.StdinSecret)
+		line += " <" + shell.Quote(e.StdinSecret)
 	}
 	if e.Dir != "" {
-		line = "cd " + quote(e.Dir) + " && " + line
+		line = "cd " + shell.Quote(e.Dir) + " && " + line
 	}
 	return typed("%s", line)
 }
 
 // Ingredients adds the command, its surroundings and its input.
 func (e Exec) Ingredients(r *stage.Recipe) {
-	r.Text("command", quoteAll(e.Args))
+	r.Text("command", shell.Join(e.Args...))
 	r.Text("environment", strings.Join(e.Env, "\n"))
 	r.Text("directory", e.Dir)
 	r.Text("input", e.Stdin)
@@ -143,11 +144,11 @@ func (t Script) Validate() error {
 func (t Script) Manual(string) []stage.Line {
 	var lines []stage.Line
 	if t.Dir != "" {
-		lines = typed("cd %s", quote(t.Dir))
+		lines = typed("cd %s", shell.Quote(t.Dir))
 	}
 	for _, v := range t.Env {
 		name, value, _ := strings.Cut(v, "=")
-		lines = append(lines, stage.Line{Text: "export " + name + "=" + quote(value)})
+		lines = append(lines, stage.Line{Text: "export " + name + "=" + shell.Quote(value)})
 	}
 	return append(lines, stage.Line{Text: strings.Trim(t.Text, "\n")})
 }

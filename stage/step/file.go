@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // WriteFile makes a file with the given content, replacing what is there. Missing
@@ -55,9 +56,9 @@ func (w WriteFile) mode() fs.FileMode {
 // Manual returns a cat with a here-document and what else is needed.
 func (w WriteFile) Manual(string) []stage.Line {
 	var lines []stage.Line
-	target := quote(w.Path)
+	target := shell.Quote(w.Path)
 	if w.Secret != "" {
-		lines = typed("install -m %o %s %s", w.mode(), quote(w.Secret), target)
+		lines = typed("install -m %o %s %s", w.mode(), shell.Quote(w.Secret), target)
 	} else {
 		lines = typed("%s", hereDocument("cat >"+target, w.Content))
 		if w.mode() != 0o644 {
@@ -65,7 +66,7 @@ func (w WriteFile) Manual(string) []stage.Line {
 		}
 	}
 	if w.Owner != "" {
-		lines = append(lines, stage.Line{Text: "chown " + quote(w.Owner) + " " + target})
+		lines = append(lines, stage.Line{Text: "chown " + shell.Quote(w.Owner) + " " + target})
 	}
 	return lines
 }
@@ -149,9 +150,9 @@ func (e EditFile) block() (begin, block, end string) {
 func (e EditFile) Manual(string) []stage.Line {
 	_, block, _ := e.block()
 	if e.After == "" {
-		return typed("%s", hereDocument("cat >>"+quote(e.Path), block))
+		return typed("%s", hereDocument("cat >>"+shell.Quote(e.Path), block))
 	}
-	return typed("%s", hereDocument("sed -i "+quote("/^"+sedLiteral.Replace(e.After)+"$/r /dev/stdin")+" "+quote(e.Path), block))
+	return typed("%s", hereDocument("sed -i "+shell.Quote("/^"+sedLiteral.Replace(e.After)+"$/r /dev/stdin")+" "+shell.Quote(e.Path), block))
 }
 
 // sedLiteral escapes what means something in a basic regular expression.

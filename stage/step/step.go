@@ -13,23 +13,8 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/human"
 )
-
-// quote returns s as one word for a shell.
-func quote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func quoteAll(args []string) string {
-	var words []string
-	for _, a := range args {
-		words = append(words, quote(a))
-	}
-	return strings.Join(words, " ")
-}
 
 func typed(format string, args ...any) []stage.Line {
 	return []stage.Line{{Text: fmt.Sprintf(format, args...)}}
@@ -38,10 +23,10 @@ func typed(format string, args ...any) []stage.Line {
 // firstLine shortens a text for people.
 func firstLine(s string) string {
 	line, rest, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	if rest != "" || len(line) > 60 {
-		line = line[:min(len(line), 60)] + "…"
+	if cut := human.Cut(line, 60); cut != line || rest == "" {
+		return cut
 	}
-	return line
+	return line + "…"
 }
 
 func invalid(format string, args ...any) error {

@@ -235,3 +235,16 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestScriptIsShortenedBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"echo a\n": "echo a", "echo a\necho b": "echo a…",
+		strings.Repeat("x", 59) + "é": strings.Repeat("x", 59) + "…",
+		strings.Repeat("é", 30):       strings.Repeat("é", 30),
+	} {
+		if got := (step.Script{Text: text}).String(); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // Enable enables systemd units and, if Now is set, starts them.
@@ -41,7 +42,7 @@ func (c systemctl) args() []string {
 	return append(append([]string{"systemctl"}, strings.Fields(c.verb)...), c.units...)
 }
 
-func (c systemctl) String() string { return quoteAll(c.args()) }
+func (c systemctl) String() string { return shell.Join(c.args()...) }
 
 func (c systemctl) validate() error {
 	if len(c.units) == 0 {

@@ -1,7 +1,10 @@
 // Package human writes values the way people read them.
 package human
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // Duration rounds a time to two or three digits that matter.
 func Duration(d time.Duration) string {
@@ -14,4 +17,16 @@ func Duration(d time.Duration) string {
 		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(10 * time.Microsecond).String()
+}
+
+// Cut returns the beginning of a text that is longer than max bytes, in whole characters
+// and marked as such.
+func Cut(s string, max int) string {
+	if len(s) <= max {
+		return s
+	}
+	for max > 0 && !utf8.RuneStart(s[max]) {
+		max--
+	}
+	return s[:max] + "…"
 }
