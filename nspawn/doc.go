@@ -41,9 +41,10 @@
 // the help of anything in it. [Machine.CommandUnit] has the machine's own service
 // manager run the command, confined as everything there. [Machine.Shell] is for
 // people. [Machine.WaitReady], [Unit.WaitActive], [Machine.WaitPort] and
-// [Machine.WaitFor] are the layers of readiness. [Machine.Unit] and [Machine.Journal] speak with the machine's manager
-// and read its journal, and [Machine.WriteFile], [Machine.CopyIn] and their like
-// work on its files, on its own view of them while it runs.
+// [Machine.WaitFor] are the layers of readiness. [Machine.Unit] and
+// [Machine.Journal] speak with the machine's manager and read its journal, and
+// [Machine.WriteFile], [Machine.CopyIn] and their like work on its files, on its
+// own view of them while it runs.
 //
 // # Privileges
 //
