@@ -207,8 +207,9 @@ func (h *Host) Start(ctx context.Context, config Config) (*Machine, error) {
 
 // Find returns a machine that runs, started by this program or by another that
 // uses the same state directory. A machine whose program has died is adopted:
-// from then on this Host supervises it. What a dead machine left is swept, and
-// the error matches ErrNotFound.
+// from then on this Host supervises it. One whose program lives is followed, and
+// taken over at its next end or reboot if that program is gone by then. What a dead
+// machine left is swept, and the error matches ErrNotFound.
 func (h *Host) Find(ctx context.Context, name string) (*Machine, error) {
 	h.mu.Lock()
 	m, closed := h.machines[name], h.closed
