@@ -30,6 +30,7 @@ site() {
 	echo 'Acquire::Check-Valid-Until "false";' >"$1/etc/apt/apt.conf.d/90frozen"
 	[ $suite != bookworm ] || ln -sf ../lib/go-1.22/bin/go "$1/usr/bin/go"
 	echo nameserver 10.0.2.3 >"$1/etc/resolv.conf"
+	echo 127.0.1.1 fresh >>"$1/etc/hosts"
 }
 
 base=$cache/$suite.tar
