@@ -50,6 +50,13 @@ func (l *Lab) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	l.onClose(func(context.Context) error { return l.store.Close() })
+	// As systemd keeps /var/lib/machines: a machine's root can make a program setuid, which is
+	// not for other users of the host to run.
+	if filepath.Dir(dir) == l.State {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return err
+		}
+	}
 	if l.store.Driver().Name() != "btrfs" {
 		l.say("          by %s: %s", l.store.Driver().Name(), l.store.Reason())
 	}
