@@ -22,7 +22,7 @@ func (c command) String() string { return c.page + ": " + c.program + " " + stri
 var (
 	inline   = regexp.MustCompile("`([^`\n]+)`")
 	makeLine = regexp.MustCompile(`(?:^\s*|run: |- |&& )make ([a-z][a-z-]*)(?: ARGS=(?:'([^']*)'|"([^"]*)"|(\S+)))?`)
-	runLine  = regexp.MustCompile(`(?:^go run \./|^|go run \./)examples/([a-z]+)([^#|&<>]*)`)
+	runLine  = regexp.MustCompile(`(?:^go run \./|^|go run \./)examples/([a-z]+)( [^#|&<>]*|$)`)
 	callLine = regexp.MustCompile(`^(gw|rhfs|web|pas|lab|host|clean|bootstrap)( -[^#|&<>]*)$`)
 )
 
