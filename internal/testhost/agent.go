@@ -44,7 +44,7 @@ func serve(path string) error {
 		return err
 	}
 	lines := newLines(&port{raw: raw})
-	running := &command{end: func() {}}
+	var running *command
 	for {
 		m, err := lines.next()
 		switch {
@@ -55,7 +55,7 @@ func serve(path string) error {
 		case m.Start != nil:
 			running.end()
 			running = begin(&sender{w: file, session: m.Session}, m.Start)
-		case m.Session == running.session:
+		case running != nil && m.Session == running.session:
 			running.take(m)
 		}
 	}
@@ -109,8 +109,8 @@ type command struct {
 	session string
 	input   chan []byte // closed at the end of its input
 	signals chan os.Signal
-	end     context.CancelFunc
-	closed  bool
+	cancel  context.CancelFunc
+	closed  bool // its input
 }
 
 // inputQueue is how many messages a command may leave unread before its signals,
@@ -120,7 +120,7 @@ const inputQueue = 1024
 // begin starts a command. It tells how it ended unless it is ended from here.
 func begin(out *sender, s *start) *command {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &command{session: out.session, input: make(chan []byte, inputQueue), signals: make(chan os.Signal, 8), end: cancel}
+	c := &command{session: out.session, input: make(chan []byte, inputQueue), signals: make(chan os.Signal, 8), cancel: cancel}
 	cmd := &exec.Cmd{
 		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir,
 		Stdout: stream{out, 1}, Stderr: stream{out, 2},
@@ -171,11 +171,28 @@ func feedTo(stdin io.WriteCloser, input <-chan []byte) {
 func (c *command) take(m message) {
 	switch {
 	case m.Signal != 0:
-		c.signals <- m.Signal
-	case m.End && !c.closed:
-		c.closed = true
-		close(c.input)
+		select {
+		case c.signals <- m.Signal:
+		default: // it has ended, or has more to do already than one would ask twice
+		}
+	case m.End:
+		c.endInput()
 	case !c.closed:
 		c.input <- m.Data
+	}
+}
+
+func (c *command) endInput() {
+	if !c.closed {
+		c.closed = true
+		close(c.input)
+	}
+}
+
+// end ends a command, if there is one, that nobody waits for any more.
+func (c *command) end() {
+	if c != nil {
+		c.cancel()
+		c.endInput()
 	}
 }
