@@ -84,8 +84,9 @@ func limitsHold(t *testing.T, m *nspawn.Machine, limits nspawn.Limits) {
 	}
 	// A unit: what is left of it ends with it, so that the machine can fork again.
 	out, err := m.CommandUnit(ctx, "/bin/sh", "-c", fork).CombinedOutput()
-	if events := readGroup(t, group, "pids.events"); err == nil || strings.Contains(events, "max 0") {
-		t.Errorf("300 processes: %v, %s; the kernel has counted %s", err, out, events)
+	// Kernels before 6.11 count it in the group that failed, so the program is asked.
+	if err == nil || !strings.Contains(string(out), "fork") {
+		t.Errorf("300 processes: %v, %s", err, out)
 	}
 	if got := shell(t, m, "systemctl is-system-running"); got != "running" {
 		t.Errorf("the machine is %s", got)
