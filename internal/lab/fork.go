@@ -76,7 +76,11 @@ func (f *Fork) Targets(targets map[string]stage.Target) map[string]stage.Target 
 
 // CloneFrom makes the volume a copy of a snapshot of another one.
 func (v *volume) CloneFrom(ctx context.Context, source stage.Volume, name string) error {
-	original, err := v.lab.store.Volume(source.(*volume).Name)
+	other, ok := source.(*volume)
+	if !ok {
+		return fmt.Errorf("clone from a %T: %w", source, stage.ErrNotSupported)
+	}
+	original, err := v.lab.store.Volume(other.Name)
 	if err != nil {
 		return err
 	}

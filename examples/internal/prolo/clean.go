@@ -46,7 +46,7 @@ func clean(ctx context.Context, c *cli.Command, config lab.Config, o lab.Options
 			ours++
 		}
 	}
-	if !yes && !ask(ctx, c, fmt.Sprintf("remove these %d?", ours)) {
+	if ours > 0 && !yes && !ask(ctx, c, fmt.Sprintf("remove these %d?", ours)) {
 		return errors.New("nothing was removed; -yes does not ask")
 	}
 	left, err := lab.CleanAll(ctx, config, o, func(i lab.Item) bool { return ask(ctx, c, "not ours: remove the "+i.String()+"?") })
@@ -56,8 +56,11 @@ func clean(ctx context.Context, c *cli.Command, config lab.Config, o lab.Options
 	for _, item := range left {
 		fmt.Fprintf(c.Out, "  left: %v\n", item)
 	}
+	if err := lab.Left(left); err != nil {
+		return fmt.Errorf("looked again: %w", err)
+	}
 	fmt.Fprintf(c.Out, "looked again: 0 machines, networks, volumes, pools, mounts, loop devices and files of the lab; %d things of others stay\n", len(left))
-	return lab.Left(left)
+	return nil
 }
 
 // ask asks for a yes on the terminal; without one the answer is no.
