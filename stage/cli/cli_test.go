@@ -140,7 +140,9 @@ func TestRun(t *testing.T) {
 		targets[name] = stage.Target{Machine: stagetest.NewMachine(volume), Volume: volume}
 	}
 	p := program()
+	var verdict error
 	p.Run = func(ctx context.Context, c *cli.Command) error {
+		c.Verify = func(context.Context) error { return verdict }
 		lab, err := stage.Open(plan(), c.Options(stage.Options{StateDir: filepath.Join(dir, "state"), Targets: targets}))
 		if err != nil {
 			return err
@@ -171,6 +173,11 @@ func TestRun(t *testing.T) {
 	want(2, "-explian", "-explian", "x")
 	if _, out, messages := exec(t, p, "-q"); out+messages != "" {
 		t.Errorf("-q prints %q", out+messages)
+	}
+	verdict = errors.New("it has died")
+	want(1, "it has died")
+	if _, _, messages := exec(t, p); strings.Contains(messages, "as it should be") {
+		t.Errorf("it is as it should be, although:\n%s", messages)
 	}
 }
 

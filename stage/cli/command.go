@@ -19,6 +19,10 @@ type Command struct {
 	// process's standard input.
 	Out, Messages, In *os.File
 
+	// Verify, if set, is called when a run has succeeded and before that is said. Its error
+	// is the run's.
+	Verify func(context.Context) error
+
 	program *Program
 	plan    stage.Plan
 	given   []string
@@ -123,6 +127,9 @@ func (c *Command) run(ctx context.Context, lab *stage.Lab) error {
 	result, err := lab.Run(ctx, c.Steering())
 	if c.Report != "" && result != nil {
 		c.collectDiffs(ctx, lab, result.Ran)
+	}
+	if err == nil && c.Verify != nil {
+		err = c.Verify(ctx)
 	}
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ type Lab struct {
 	Stages  *stage.Lab
 	Command *cli.Command
 
-	plan      stage.Plan
 	targets   map[string]stage.Target
 	survivors *survivors
 }

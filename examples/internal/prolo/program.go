@@ -82,7 +82,8 @@ func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	lab := &Lab{Lab: l, Command: c, plan: plan, targets: targets, survivors: newSurvivors()}
+	lab := &Lab{Lab: l, Command: c, targets: targets, survivors: newSurvivors()}
+	c.Verify = func(ctx context.Context) error { return lab.survivors.check(ctx, plan, targets) }
 	if lab.Stages, err = stage.Open(plan, lab.options()); err != nil {
 		return err
 	}
@@ -102,9 +103,6 @@ func (p *Program) do(ctx context.Context, l *Lab) (err error) {
 		}()
 	}
 	if err := l.Command.Do(ctx, l.Stages); err != nil {
-		return err
-	}
-	if err := l.survivors.check(ctx, l.plan, l.targets); err != nil {
 		return err
 	}
 	if p.After != nil {
