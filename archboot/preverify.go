@@ -3,6 +3,7 @@ package archboot
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -93,6 +94,9 @@ func verifyPackage(ctx context.Context, name string, ring *keyring) error {
 	if err != nil {
 		return err
 	}
+	if !private(name) {
+		return fmt.Errorf("%s may be written to by others", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return err
@@ -102,17 +106,21 @@ func verifyPackage(ctx context.Context, name string, ring *keyring) error {
 	return err
 }
 
-// private says that nobody but us can exchange a file in a directory between our
-// look at it and pacman's.
-func private(dir string) bool {
-	info, err := os.Stat(dir)
-	if err != nil {
+// private says that nobody but us can change a file, or exchange those in a directory,
+// between our look at it and pacman's.
+func private(name string) bool {
+	info, err := os.Lstat(name)
+	if err != nil || info.Mode()&fs.ModeSymlink != 0 {
 		return false
 	}
 	return info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) && info.Mode().Perm()&0o022 == 0
 }
 
-// trustPackages rewrites the configuration for packages that have been verified.
+// nowhere is a server that has nothing.
+const nowhere = "file://" + workDir + "/nowhere"
+
+// trustPackages rewrites the configuration for packages that have been verified: one
+// that has left the cache since is not fetched, since nobody would verify that.
 // Databases stay as they are.
 func (p *pacman) trustPackages() error {
 	t, err := openTree(p.chamber.root)
@@ -123,7 +131,8 @@ func (p *pacman) trustPackages() error {
 	verified := *p
 	verified.config.Repositories = nil
 	for _, r := range p.config.Repositories {
-		r.SigLevel = strings.TrimSpace(fmt.Sprint(r.SigLevel, " PackageNever"))
+		r.SigLevel = strings.TrimSpace(r.SigLevel + " PackageNever")
+		r.Servers = []string{nowhere}
 		verified.config.Repositories = append(verified.config.Repositories, r)
 	}
 	return t.WriteFile(workDir+"/pacman.conf", verified.conf(p.gpgDir), 0o600)

@@ -1,6 +1,7 @@
 package archboot_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -107,4 +108,46 @@ func TestCachedPackagesAreVerifiedOnce(t *testing.T) {
 	if strings.Contains(log.String(), checked) {
 		t.Error("a cache that others may write to was trusted")
 	}
+}
+
+// atMessage is a log that calls do when a message comes.
+type atMessage struct {
+	slog.Handler
+	message string
+	do      func()
+}
+
+func (h atMessage) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == h.message {
+		h.do()
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// TestVerifiedPackageVanishes removes a package from the cache between its verification
+// and its installation: what a mirror has in its place has been verified by nobody.
+func TestVerifiedPackageVanishes(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	c := configFor(synthetic(t))
+	c.CacheDir = filepath.Join(t.TempDir(), "cache")
+	if err := archboot.Bootstrap(t.Context(), t.TempDir(), c); err != nil {
+		t.Fatal(err)
+	}
+	vanish := func() {
+		files, err := filepath.Glob(filepath.Join(c.CacheDir, "units-*"))
+		if err != nil || len(files) != 2 {
+			t.Errorf("the cache has %q, %v", files, err)
+		}
+		for _, name := range files {
+			remove(t, name)
+		}
+	}
+	debug := slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})
+	c.Logger = slog.New(atMessage{debug, "signatures of cached packages checked", vanish})
+	root := t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, c); !errors.Is(err, archboot.ErrMirror) {
+		t.Errorf("got %v, want %v", err, archboot.ErrMirror)
+	}
+	assertEmpty(t, root)
 }
