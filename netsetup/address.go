@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Address is an address of the host on a link.
-type Address struct {
+// address is an address of the host on a link.
+type address struct {
 	Link   string       `json:"link"`
 	Prefix netip.Prefix `json:"prefix"`
 }
 
 // String returns "address PREFIX on LINK".
-func (a Address) String() string { return fmt.Sprintf("address %v on %s", a.Prefix, a.Link) }
+func (a address) String() string { return fmt.Sprintf("address %v on %s", a.Prefix, a.Link) }
 
-func (a Address) lines(unmake bool) []string {
+func (a address) lines(unmake bool) []string {
 	verb, nodad := "add", ""
 	if unmake {
 		verb = "delete"
@@ -29,12 +29,12 @@ func (a Address) lines(unmake bool) []string {
 	return []string{fmt.Sprintf("ip address %s %v dev %s%s", verb, a.Prefix, a.Link, nodad)}
 }
 
-func (a Address) present(v *view) (bool, error) {
+func (a address) present(v *view) (bool, error) {
 	l, ok := v.links[a.Link]
 	return ok && slices.Contains(v.addrs[l.Attrs().Index], a.Prefix), nil
 }
 
-func (a Address) create(k *kernel) error {
+func (a address) create(k *kernel) error {
 	l, err := k.existing(a.Link)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func (a Address) create(k *kernel) error {
 	return err
 }
 
-func (a Address) destroy(k *kernel) error {
+func (a address) destroy(k *kernel) error {
 	l, err := k.link(a.Link)
 	if err != nil || l == nil {
 		return err
@@ -54,7 +54,7 @@ func (a Address) destroy(k *kernel) error {
 	return gone(k.nl.AddrDel(l, a.netlink()))
 }
 
-func (a Address) netlink() *netlink.Addr {
+func (a address) netlink() *netlink.Addr {
 	ip := a.Prefix.Addr()
 	addr := &netlink.Addr{IPNet: &net.IPNet{
 		IP:   ip.AsSlice(),

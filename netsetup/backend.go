@@ -50,21 +50,21 @@ func (e *BackendError) Unwrap() error { return ErrNotSupported }
 
 // backend finds out which backend the iptables of a family is: as a rule by the
 // program that its link leads to, and else by asking.
-func (k *kernel) backend(f Family) (backend, error) {
+func (k *kernel) backend(f family) (backend, error) {
 	if b, ok := k.backends[f]; ok {
 		return b, nil
 	}
 	b, err := askBackend(f)
 	if err == nil {
 		if k.backends == nil {
-			k.backends = make(map[Family]backend)
+			k.backends = make(map[family]backend)
 		}
 		k.backends[f] = b
 	}
 	return b, err
 }
 
-func askBackend(f Family) (backend, error) {
+func askBackend(f family) (backend, error) {
 	path, err := exec.LookPath(f.command())
 	if err != nil {
 		return "", &MissingError{Program: f.command(), Debian: "iptables", Arch: "iptables"}
@@ -90,7 +90,7 @@ func askBackend(f Family) (backend, error) {
 }
 
 // otherRules lists the tables in which the other backend has rules or policies.
-func (v *view) otherRules(f Family) (backend, []string, error) {
+func (v *view) otherRules(f family) (backend, []string, error) {
 	b, err := v.k.backend(f)
 	if err != nil {
 		return "", nil, err
@@ -104,7 +104,7 @@ func (v *view) otherRules(f Family) (backend, []string, error) {
 }
 
 // oneBackend refuses rules of the other backend.
-func (v *view) oneBackend(f Family) error {
+func (v *view) oneBackend(f family) error {
 	b, tables, err := v.otherRules(f)
 	if err != nil || len(tables) == 0 {
 		return err
@@ -113,14 +113,14 @@ func (v *view) oneBackend(f Family) error {
 }
 
 // compatRules lists iptables' tables in nftables that are not empty.
-func (v *view) compatRules(f Family) ([]string, error) {
+func (v *view) compatRules(f family) ([]string, error) {
 	n, err := v.native()
 	if err != nil {
 		return nil, err
 	}
 	var tables []string
 	for _, c := range n.chains {
-		if !compat(c.Table) || (c.Table.Family == nftables.TableFamilyIPv6) != (f == IPv6) || slices.Contains(tables, c.Table.Name) {
+		if !compat(c.Table) || (c.Table.Family == nftables.TableFamilyIPv6) != (f == ipv6) || slices.Contains(tables, c.Table.Name) {
 			continue
 		}
 		rules, err := n.of(c)
@@ -136,7 +136,7 @@ func (v *view) compatRules(f Family) ([]string, error) {
 
 // besides returns a view of the rules of the other backend; nil, if it has none
 // or no program to read them with, which is then said.
-func (v *view) besides(f Family) (*view, string, error) {
+func (v *view) besides(f family) (*view, string, error) {
 	b, tables, err := v.otherRules(f)
 	if errors.Is(err, exec.ErrNotFound) || err == nil && len(tables) == 0 {
 		return nil, "", nil
@@ -155,21 +155,21 @@ func (v *view) besides(f Family) (*view, string, error) {
 	}
 	other := *v
 	other.tables, other.chains = make(map[tableID][]string), make(map[chainID]chainRules)
-	other.k = &kernel{nl: v.k.nl, fixed: true, tables: map[Family]*iptables.IPTables{f: t}}
+	other.k = &kernel{nl: v.k.nl, fixed: true, tables: map[family]*iptables.IPTables{f: t}}
 	return &other, program, nil
 }
 
-func (f Family) proto() iptables.Protocol {
-	if f == IPv6 {
+func (f family) proto() iptables.Protocol {
+	if f == ipv6 {
 		return iptables.ProtocolIPv6
 	}
 	return iptables.ProtocolIPv4
 }
 
 // legacyTables lists the tables of the legacy backend that are not empty.
-func legacyTables(f Family) ([]string, error) {
+func legacyTables(f family) ([]string, error) {
 	file := "ip_tables_names"
-	if f == IPv6 {
+	if f == ipv6 {
 		file = "ip6_tables_names"
 	}
 	names, err := os.ReadFile("/proc/thread-self/net/" + file)

@@ -153,7 +153,7 @@ func byHand(plan Changes) string {
 	var undo Changes
 	for _, c := range slices.Backward(plan) {
 		switch c.Object.(type) {
-		case BaseChain, Up, Address: // they go with the rest
+		case baseChain, up, address: // they go with the rest
 		default:
 			undo = append(undo, c.reverse())
 		}

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bridge is the network's bridge. Two marks say that it is ours, and whose: the
+// bridge is the network's bridge. Two marks say that it is ours, and whose: the
 // device group it is born with, and an alias for the reader of `ip link`.
-type Bridge struct {
+type bridge struct {
 	Name string           `json:"name"`
 	MAC  net.HardwareAddr `json:"mac"`
 	MTU  int              `json:"mtu,omitempty"`
@@ -22,14 +22,14 @@ type Bridge struct {
 
 // newBridge gives the bridge an address of its own; without, it would take the
 // least of its ports' and change it as they come and go.
-func newBridge(name string, mtu int) Bridge {
-	return Bridge{Name: name, MAC: macOf("bridge", name), MTU: mtu}
+func newBridge(name string, mtu int) bridge {
+	return bridge{Name: name, MAC: macOf("bridge", name), MTU: mtu}
 }
 
 // String returns "bridge NAME".
-func (b Bridge) String() string { return "bridge " + b.Name }
+func (b bridge) String() string { return "bridge " + b.Name }
 
-func (b Bridge) lines(unmake bool) []string {
+func (b bridge) lines(unmake bool) []string {
 	if unmake {
 		return []string{"ip link delete " + b.Name}
 	}
@@ -43,7 +43,7 @@ func (b Bridge) lines(unmake bool) []string {
 	}
 }
 
-func (b Bridge) present(v *view) (bool, error) {
+func (b bridge) present(v *view) (bool, error) {
 	l, ok := v.links[b.Name]
 	if !ok {
 		return false, nil
@@ -54,11 +54,11 @@ func (b Bridge) present(v *view) (bool, error) {
 	return slices.Equal(l.Attrs().HardwareAddr, b.MAC) && (b.MTU == 0 || l.Attrs().MTU == b.MTU), nil
 }
 
-func (b Bridge) ours(l netlink.Link) bool {
+func (b bridge) ours(l netlink.Link) bool {
 	return l.Type() == "bridge" && l.Attrs().Group == groupOf(b.Name)
 }
 
-func (b Bridge) create(k *kernel) error {
+func (b bridge) create(k *kernel) error {
 	l, err := k.link(b.Name)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (b Bridge) create(k *kernel) error {
 }
 
 // adjust gives a bridge of ours the address and MTU it should have.
-func (b Bridge) adjust(k *kernel, l netlink.Link) error {
+func (b bridge) adjust(k *kernel, l netlink.Link) error {
 	if !slices.Equal(l.Attrs().HardwareAddr, b.MAC) {
 		if err := k.nl.LinkSetHardwareAddr(l, b.MAC); err != nil {
 			return fmt.Errorf("setting its address: %w", err)
@@ -95,7 +95,7 @@ func (b Bridge) adjust(k *kernel, l netlink.Link) error {
 	return k.nl.LinkSetAlias(l, aliasOf(b.Name))
 }
 
-func (b Bridge) destroy(k *kernel) error {
+func (b bridge) destroy(k *kernel) error {
 	l, err := k.link(b.Name)
 	if err != nil || l == nil || !b.ours(l) {
 		return err
@@ -112,15 +112,15 @@ func gone(err error) error {
 	return err
 }
 
-// Up is a link that is switched on.
-type Up struct {
+// up is a link that is switched on.
+type up struct {
 	Link string `json:"link"`
 }
 
 // String returns "link NAME up".
-func (u Up) String() string { return "link " + u.Link + " up" }
+func (u up) String() string { return "link " + u.Link + " up" }
 
-func (u Up) lines(unmake bool) []string {
+func (u up) lines(unmake bool) []string {
 	state := "up"
 	if unmake {
 		state = "down"
@@ -128,12 +128,12 @@ func (u Up) lines(unmake bool) []string {
 	return []string{"ip link set " + u.Link + " " + state}
 }
 
-func (u Up) present(v *view) (bool, error) {
+func (u up) present(v *view) (bool, error) {
 	l, ok := v.links[u.Link]
 	return ok && l.Attrs().Flags&net.FlagUp != 0, nil
 }
 
-func (u Up) create(k *kernel) error {
+func (u up) create(k *kernel) error {
 	l, err := k.existing(u.Link)
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (u Up) create(k *kernel) error {
 	return k.nl.LinkSetUp(l)
 }
 
-func (u Up) destroy(k *kernel) error {
+func (u up) destroy(k *kernel) error {
 	l, err := k.link(u.Link)
 	if err != nil || l == nil {
 		return err

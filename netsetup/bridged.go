@@ -61,8 +61,8 @@ func (n Network) checkBridged() []error {
 	return faults
 }
 
-// BridgedUplink is an uplink on the bridge, with all that it had before.
-type BridgedUplink struct {
+// bridgedUplink is an uplink on the bridge, with all that it had before.
+type bridgedUplink struct {
 	Bridge    string          `json:"bridge"`
 	Uplink    string          `json:"uplink"`
 	Addresses []netlink.Addr  `json:"addresses"`
@@ -72,16 +72,16 @@ type BridgedUplink struct {
 }
 
 // String returns "uplink UPLINK on BRIDGE".
-func (b BridgedUplink) String() string { return "uplink " + b.Uplink + " on " + b.Bridge }
+func (b bridgedUplink) String() string { return "uplink " + b.Uplink + " on " + b.Bridge }
 
-func (b BridgedUplink) present(v *view) (bool, error) {
+func (b bridgedUplink) present(v *view) (bool, error) {
 	up, br := v.links[b.Uplink], v.links[b.Bridge]
 	return up != nil && br != nil && up.Attrs().MasterIndex == br.Attrs().Index, nil
 }
 
 // remember notes the addresses and routes of the uplink, and refuses one that
 // could not be put back.
-func (b BridgedUplink) remember() (Object, error) {
+func (b bridgedUplink) remember() (Object, error) {
 	l := b.v.links[b.Uplink]
 	if err := b.v.bridgeable(l); err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (b BridgedUplink) remember() (Object, error) {
 }
 
 // rememberFrom notes what a link has.
-func (b *BridgedUplink) rememberFrom(l netlink.Link) error {
+func (b *bridgedUplink) rememberFrom(l netlink.Link) error {
 	v := b.v
 	addrs, err := retryDump(func() ([]netlink.Addr, error) { return v.k.nl.AddrList(l, netlink.FAMILY_ALL) })
 	if err != nil {
@@ -139,7 +139,7 @@ func (v *view) routesBy(l netlink.Link) ([]netlink.Route, error) {
 
 // create moves everything to the bridge. An address is on both for a moment, so
 // that connections do not miss it.
-func (b BridgedUplink) create(k *kernel) error {
+func (b bridgedUplink) create(k *kernel) error {
 	up, br, err := b.links(k)
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func (b BridgedUplink) create(k *kernel) error {
 }
 
 // destroy moves everything back, from wherever a create has come to.
-func (b BridgedUplink) destroy(k *kernel) error {
+func (b bridgedUplink) destroy(k *kernel) error {
 	up, err := k.link(b.Uplink)
 	if err != nil || up == nil {
 		return err
@@ -174,7 +174,7 @@ func (b BridgedUplink) destroy(k *kernel) error {
 	return b.move(k, br, up)
 }
 
-func (b BridgedUplink) links(k *kernel) (up, br netlink.Link, err error) {
+func (b bridgedUplink) links(k *kernel) (up, br netlink.Link, err error) {
 	if up, err = k.existing(b.Uplink); err == nil {
 		br, err = k.existing(b.Bridge)
 	}
@@ -182,7 +182,7 @@ func (b BridgedUplink) links(k *kernel) (up, br netlink.Link, err error) {
 }
 
 // move moves addresses and routes; from may be gone.
-func (b BridgedUplink) move(k *kernel, from, to netlink.Link) error {
+func (b bridgedUplink) move(k *kernel, from, to netlink.Link) error {
 	for _, a := range b.Addresses {
 		a.LinkIndex = 0
 		if v4 := a.Broadcast.To4(); v4 != nil {

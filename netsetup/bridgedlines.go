@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (b BridgedUplink) lines(unmake bool) []string {
+func (b bridgedUplink) lines(unmake bool) []string {
 	from, to := b.Uplink, b.Bridge
 	lines := []string{"ip link set " + to + " up", "ip link set " + from + " master " + to, "ip link set " + from + " up"}
 	if unmake {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Object is one thing that a network consists of on a host: a Bridge, an
-// Address, a Chain, a Rule, … It exists or it does not; there is nothing between.
+// Object is one thing that a network consists of on a host: a bridge, an address, a
+// chain, a rule, … It exists or it does not; there is nothing between.
 type Object interface {
 	// String names the object; no two objects of a network have one name.
 	fmt.Stringer

@@ -227,7 +227,7 @@ func (w *walk) reversePath() error {
 func (w *walk) forwarding() error {
 	f := familyOf(w.packet.Dst)
 	key := "net/ipv4/conf/" + w.in + "/forwarding"
-	if f == IPv6 {
+	if f == ipv6 {
 		key = "net/ipv6/conf/" + w.in + "/forwarding"
 	}
 	on, err := readSysctl(key)

@@ -2,34 +2,34 @@ package netsetup
 
 import "net/netip"
 
-// Family is a family of Internet addresses.
-type Family int
+// family is a family of Internet addresses.
+type family int
 
 // The two families.
 const (
-	IPv4 Family = 4
-	IPv6 Family = 6
+	ipv4 family = 4
+	ipv6 family = 6
 )
 
 // String returns "IPv4" or "IPv6".
-func (f Family) String() string {
-	if f == IPv6 {
+func (f family) String() string {
+	if f == ipv6 {
 		return "IPv6"
 	}
 	return "IPv4"
 }
 
 // command is the program of the family's rules.
-func (f Family) command() string {
-	if f == IPv6 {
+func (f family) command() string {
+	if f == ipv6 {
 		return "ip6tables"
 	}
 	return "iptables"
 }
 
-func familyOf(a netip.Addr) Family {
+func familyOf(a netip.Addr) family {
 	if a.Is4() {
-		return IPv4
+		return ipv4
 	}
-	return IPv6
+	return ipv6
 }

@@ -10,59 +10,59 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// FirewallZone is the bridge in firewalld's zone "trusted", until firewalld is
+// firewallZone is the bridge in firewalld's zone "trusted", until firewalld is
 // reloaded or the zone is left: its own tables drop what is forwarded for any
 // other, whatever iptables says. A Host that lives adds it again after a reload.
-type FirewallZone struct {
+type firewallZone struct {
 	Bridge string `json:"bridge"`
 }
 
 const (
 	firewalld     = "org.fedoraproject.FirewallD1"
 	firewalldPath = "/org/fedoraproject/FirewallD1"
-	firewallZone  = "trusted"
+	trustedZone   = "trusted"
 )
 
 // String returns "BRIDGE in firewalld's zone trusted".
-func (f FirewallZone) String() string {
-	return f.Bridge + " in firewalld's zone " + firewallZone
+func (f firewallZone) String() string {
+	return f.Bridge + " in firewalld's zone " + trustedZone
 }
 
-func (f FirewallZone) lines(unmake bool) []string {
+func (f firewallZone) lines(unmake bool) []string {
 	verb := "add"
 	if unmake {
 		verb = "remove"
 	}
-	return []string{fmt.Sprintf("firewall-cmd --zone=%s --%s-interface=%s", firewallZone, verb, f.Bridge)}
+	return []string{fmt.Sprintf("firewall-cmd --zone=%s --%s-interface=%s", trustedZone, verb, f.Bridge)}
 }
 
-func (f FirewallZone) present(*view) (bool, error) {
+func (f firewallZone) present(*view) (bool, error) {
 	zone, err := zoneOf(f.Bridge)
-	return zone == firewallZone, err
+	return zone == trustedZone, err
 }
 
 // create leaves alone a zone that the administrator has chosen for the bridge.
-func (f FirewallZone) create(*kernel) error {
+func (f firewallZone) create(*kernel) error {
 	zone, err := zoneOf(f.Bridge)
-	if err != nil || zone == firewallZone {
+	if err != nil || zone == trustedZone {
 		return err
 	}
 	if zone != "" {
 		return &ConflictError{Want: f.String(), With: "firewalld's zone " + zone, Err: ErrExists}
 	}
-	return callFirewalld("addInterface", firewallZone, f.Bridge)
+	return callFirewalld("addInterface", trustedZone, f.Bridge)
 }
 
 // destroy is content with a firewalld that has gone, or forgotten.
-func (f FirewallZone) destroy(*kernel) error {
+func (f firewallZone) destroy(*kernel) error {
 	zone, err := zoneOf(f.Bridge)
-	if errors.Is(err, ErrNotSupported) || err == nil && zone != firewallZone {
+	if errors.Is(err, ErrNotSupported) || err == nil && zone != trustedZone {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return callFirewalld("removeInterface", firewallZone, f.Bridge)
+	return callFirewalld("removeInterface", trustedZone, f.Bridge)
 }
 
 // zoneOf returns the zone that an interface is in; "" is none.
@@ -114,7 +114,7 @@ func (n Network) inFirewall(v *view) ([]Object, error) {
 	if here, err := busNamespace(firewalld); err != nil || !here {
 		return nil, err
 	}
-	return []Object{FirewallZone{n.Bridge}}, nil
+	return []Object{firewallZone{n.Bridge}}, nil
 }
 
 // firewallWatch adds bridges to their zone again when firewalld has been reloaded,
@@ -156,7 +156,7 @@ func (w *firewallWatch) stop() {
 
 // keepInFirewall has the bridges of this Host kept in firewalld's zone.
 func (h *Host) keepInFirewall(objects []Object) error {
-	in := slices.ContainsFunc(objects, func(o Object) bool { _, ok := o.(FirewallZone); return ok })
+	in := slices.ContainsFunc(objects, func(o Object) bool { _, ok := o.(firewallZone); return ok })
 	if !in || h.firewall != nil {
 		return nil
 	}
@@ -171,7 +171,7 @@ func (h *Host) backInFirewall() {
 		var errs []error
 		for _, j := range h.held {
 			for _, o := range j.objects() {
-				if f, ok := o.(FirewallZone); ok {
+				if f, ok := o.(firewallZone); ok {
 					errs = append(errs, f.create(h.kernel))
 				}
 			}

@@ -59,7 +59,7 @@ func sameListen(a, b Forward) bool {
 }
 
 // forwards returns the forwards of a family.
-func (n Network) forwards(f Family) []Forward {
+func (n Network) forwards(f family) []Forward {
 	var list []Forward
 	for _, w := range n.Forwards {
 		if familyOf(w.To.Addr()) == f {
@@ -90,7 +90,7 @@ func (n Network) forwardRules(r *rules) {
 	for _, f := range n.forwards(r.family) {
 		n.forwardRule(r, f)
 	}
-	if r.family == IPv4 && n.fromLoopback() {
+	if r.family == ipv4 && n.fromLoopback() {
 		r.add("nat", "POST", "forwards from the host", "MASQUERADE",
 			"-s", "127.0.0.0/8", "-o", n.Bridge, "-m", "conntrack", "--ctstate", "DNAT")
 		// What lets answers in to 127.0.0.1 lets machines begin as well.
@@ -114,7 +114,7 @@ func (n Network) forwardRule(r *rules, f Forward) {
 }
 
 // dnat is the rule that turns a connection to the machine.
-func (r *rules) dnat(f Forward) Rule {
+func (r *rules) dnat(f Forward) rule {
 	var at []string
 	if !f.Listen.Addr().IsUnspecified() {
 		at = append(at, "-d", host(f.Listen.Addr()))

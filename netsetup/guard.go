@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Guard keeps answers of DHCP servers, and advertisements of IPv6 routers, from
+// guard keeps answers of DHCP servers, and advertisements of IPv6 routers, from
 // leaving the bridge by an uplink that is on it. It is a table of its own in
 // nftables' family for bridges, where iptables has nothing.
-type Guard struct {
+type guard struct {
 	Bridge string `json:"bridge"`
 	Uplink string `json:"uplink"`
 }
 
-func newGuard(n Network) Guard { return Guard{Bridge: n.Bridge, Uplink: n.Uplink} }
+func newGuard(n Network) guard { return guard{Bridge: n.Bridge, Uplink: n.Uplink} }
 
 // String returns "guard of BRIDGE".
-func (g Guard) String() string { return "guard of " + g.Bridge }
+func (g guard) String() string { return "guard of " + g.Bridge }
 
 // tableName is that of a network's table in nftables.
 func tableName(bridge string) string { return "rig-" + bridge }
@@ -51,7 +51,7 @@ var guardHooks = []struct {
 	hook *nftables.ChainHook
 }{{"forward", nftables.ChainHookForward}, {"output", nftables.ChainHookOutput}}
 
-func (g Guard) lines(unmake bool) []string {
+func (g guard) lines(unmake bool) []string {
 	table := "bridge " + tableName(g.Bridge)
 	if unmake {
 		return []string{"nft delete table " + table}
@@ -66,14 +66,14 @@ func (g Guard) lines(unmake bool) []string {
 	return lines
 }
 
-func (g Guard) comment(why string) string { return "rig " + g.Bridge + ": " + why }
+func (g guard) comment(why string) string { return "rig " + g.Bridge + ": " + why }
 
-func (g Guard) table() *nftables.Table {
+func (g guard) table() *nftables.Table {
 	return &nftables.Table{Family: nftables.TableFamilyBridge, Name: tableName(g.Bridge)}
 }
 
 // present wants every rule as it was made.
-func (g Guard) present(v *view) (bool, error) {
+func (g guard) present(v *view) (bool, error) {
 	n, err := v.native()
 	if err != nil {
 		return false, err
@@ -97,7 +97,7 @@ func (g Guard) present(v *view) (bool, error) {
 }
 
 // create replaces the table in one transaction.
-func (g Guard) create(*kernel) error {
+func (g guard) create(*kernel) error {
 	conn, err := nftables.New()
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func (g Guard) create(*kernel) error {
 	return nil
 }
 
-func (g Guard) destroy(*kernel) error { return deleteTable(g.table()) }
+func (g guard) destroy(*kernel) error { return deleteTable(g.table()) }
 
 // deleteTable deletes a table with all that is in it.
 func deleteTable(t *nftables.Table) error {
@@ -136,11 +136,11 @@ func deleteTable(t *nftables.Table) error {
 	return nil
 }
 
-func (g Guard) userData(i int) []byte {
+func (g guard) userData(i int) []byte {
 	return userdata.AppendString(nil, userdata.TypeComment, g.comment(guarded[i].why))
 }
 
-func (g Guard) exprs(i int) []expr.Any {
+func (g guard) exprs(i int) []expr.Any {
 	r := guarded[i]
 	is := func(data []byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }
 	return []expr.Any{

@@ -26,7 +26,7 @@ func (n Network) isolateHost(r *rules) {
 	if !n.Isolation.Host {
 		return
 	}
-	if r.family == IPv6 {
+	if r.family == ipv6 {
 		// Neighbour discovery is to IPv6 what ARP is to IPv4, which iptables
 		// does not see.
 		for _, kind := range []string{"135", "136"} {

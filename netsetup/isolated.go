@@ -5,16 +5,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Isolated is a port of a bridge that passes frames only to and from ports that
+// isolated is a port of a bridge that passes frames only to and from ports that
 // are not isolated, which leaves it the host.
-type Isolated struct {
+type isolated struct {
 	Link string `json:"link"`
 }
 
 // String returns "isolated port LINK".
-func (i Isolated) String() string { return "isolated port " + i.Link }
+func (i isolated) String() string { return "isolated port " + i.Link }
 
-func (i Isolated) lines(unmake bool) []string {
+func (i isolated) lines(unmake bool) []string {
 	state := "on"
 	if unmake {
 		state = "off"
@@ -22,7 +22,7 @@ func (i Isolated) lines(unmake bool) []string {
 	return []string{"bridge link set dev " + i.Link + " isolated " + state}
 }
 
-func (i Isolated) present(v *view) (bool, error) {
+func (i isolated) present(v *view) (bool, error) {
 	l := v.links[i.Link]
 	if l == nil || l.Attrs().MasterIndex == 0 {
 		return false, nil
@@ -31,7 +31,7 @@ func (i Isolated) present(v *view) (bool, error) {
 	return ports[l.Attrs().Index], err
 }
 
-func (i Isolated) create(k *kernel) error {
+func (i isolated) create(k *kernel) error {
 	l, err := k.existing(i.Link)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (i Isolated) create(k *kernel) error {
 	return k.nl.LinkSetIsolated(l, true)
 }
 
-func (i Isolated) destroy(k *kernel) error {
+func (i isolated) destroy(k *kernel) error {
 	l, err := k.link(i.Link)
 	if err != nil || l == nil || l.Attrs().MasterIndex == 0 {
 		return err

@@ -31,12 +31,12 @@ func names(objects []Object) string {
 func TestJournalSurvivesADyingWriter(t *testing.T) {
 	t.Parallel()
 	j := newJournal(t)
-	for _, o := range []Object{newBridge("br0", 0), Up{"br0"}, Up{"other"}} {
+	for _, o := range []Object{newBridge("br0", 0), up{"br0"}, up{"other"}} {
 		if err := j.adding(o); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(j.deleted(Up{"other"}), j.settle(true, true)); err != nil {
+	if err := errors.Join(j.deleted(up{"other"}), j.settle(true, true)); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(j.path)
@@ -52,7 +52,7 @@ func TestJournalSurvivesADyingWriter(t *testing.T) {
 		if err != nil {
 			t.Fatalf("cut off after %d bytes: %v", cut, err)
 		}
-		if err := again.adding(Up{"late"}); err != nil {
+		if err := again.adding(up{"late"}); err != nil {
 			t.Fatal(err)
 		}
 		again.file.Close()

@@ -19,7 +19,7 @@ import (
 // and /proc/sys. It is used on that thread only.
 type kernel struct {
 	nl     *netlink.Handle
-	tables map[Family]*iptables.IPTables
+	tables map[family]*iptables.IPTables
 
 	// shared holds the names of objects that other networks recorded, too:
 	// whoever goes last destroys them.
@@ -31,7 +31,7 @@ type kernel struct {
 	// change of a network began: a thousand pairs need not ask again.
 	bridges map[string]int
 
-	backends map[Family]backend // found out once, as tables are
+	backends map[family]backend // found out once, as tables are
 
 	nftables bool // Options.Nftables
 	fixed    bool // tables are not those of the host's iptables
@@ -48,7 +48,7 @@ func newKernel() (*kernel, error) {
 		handle.Close()
 		return nil, err
 	}
-	return &kernel{nl: handle, route: route, tables: make(map[Family]*iptables.IPTables), patience: lockSeconds}, nil
+	return &kernel{nl: handle, route: route, tables: make(map[family]*iptables.IPTables), patience: lockSeconds}, nil
 }
 
 func (k *kernel) close() {
@@ -99,7 +99,7 @@ func (k *kernel) existing(name string) (netlink.Link, error) {
 }
 
 // iptables returns the family's iptables, looked up once.
-func (k *kernel) iptables(f Family) (*iptables.IPTables, error) {
+func (k *kernel) iptables(f family) (*iptables.IPTables, error) {
 	if t := k.tables[f]; t != nil {
 		return t, nil
 	}
@@ -111,7 +111,7 @@ func (k *kernel) iptables(f Family) (*iptables.IPTables, error) {
 		return nil, err
 	}
 	if k.tables == nil {
-		k.tables = make(map[Family]*iptables.IPTables)
+		k.tables = make(map[family]*iptables.IPTables)
 	}
 	k.tables[f] = t
 	return t, nil

@@ -25,9 +25,9 @@ const (
 // legacyUsed reports whether a table of the legacy backend has a rule, a chain of
 // somebody's, or a policy other than ACCEPT. That needs no program, which the host
 // may lack: a container may have brought the rules.
-func legacyUsed(f Family, table string) (bool, error) {
+func legacyUsed(f family, table string) (bool, error) {
 	level, domain, targetAt := unix.SOL_IP, unix.AF_INET, 88
-	if f == IPv6 {
+	if f == ipv6 {
 		level, domain, targetAt = unix.SOL_IPV6, unix.AF_INET6, 140
 	}
 	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)

@@ -10,30 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Links is all links that bear a network's mark, deleted at once: the kernel
+// links is all links that bear a network's mark, deleted at once: the kernel
 // waits for each deletion, and so one for all is many times as fast as one by
 // one.
-type Links struct {
+type links struct {
 	Bridge string `json:"bridge"`
 }
 
 // String returns "links of BRIDGE".
-func (l Links) String() string { return "links of " + l.Bridge }
+func (l links) String() string { return "links of " + l.Bridge }
 
-func (l Links) lines(unmake bool) []string {
+func (l links) lines(unmake bool) []string {
 	if unmake {
 		return []string{fmt.Sprintf("ip link delete group %d", groupOf(l.Bridge))}
 	}
 	return nil
 }
 
-func (l Links) present(v *view) (bool, error) {
+func (l links) present(v *view) (bool, error) {
 	return len(v.ours(l.Bridge)) > 0, nil
 }
 
-func (l Links) create(*kernel) error { return nil }
+func (l links) create(*kernel) error { return nil }
 
-func (l Links) destroy(k *kernel) error {
+func (l links) destroy(k *kernel) error {
 	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(groupOf(l.Bridge))))
@@ -46,7 +46,7 @@ func (l Links) destroy(k *kernel) error {
 	return gone(err)
 }
 
-func (l Links) destroyEach(k *kernel) error {
+func (l links) destroyEach(k *kernel) error {
 	v, err := k.look()
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func (n Network) Manual() (Changes, error) {
 
 // hasDocker reports whether Docker's chain for other people's rules is there. A
 // nil view is that of a host without.
-func (v *view) hasDocker(f Family) (bool, error) {
+func (v *view) hasDocker(f family) (bool, error) {
 	if v == nil {
 		return false, nil
 	}

@@ -97,9 +97,9 @@ func (n *native) find(id nativeID) *nftables.Chain {
 
 // at returns the base chains of a hook that see packets of a family, but for those of
 // iptables, in the order in which they do.
-func (n *native) at(hook *nftables.ChainHook, f Family) []*nftables.Chain {
+func (n *native) at(hook *nftables.ChainHook, f family) []*nftables.Chain {
 	own := nftables.TableFamilyIPv4
-	if f == IPv6 {
+	if f == ipv6 {
 		own = nftables.TableFamilyIPv6
 	}
 	var list []*nftables.Chain

@@ -91,7 +91,7 @@ func (n Network) Validate() error {
 	if n.MTU != 0 && (n.MTU < 68 || n.MTU > 65535) {
 		faults = append(faults, invalid("MTU %d is not between 68 and 65535", n.MTU))
 	}
-	if n.MTU != 0 && n.MTU < 1280 && n.has(IPv6) {
+	if n.MTU != 0 && n.MTU < 1280 && n.has(ipv6) {
 		faults = append(faults, invalid("MTU %d is below 1280, the least for IPv6", n.MTU))
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -136,7 +136,7 @@ func (n Network) checkPorts() []error {
 }
 
 // has reports whether one of the prefixes is of family f.
-func (n Network) has(f Family) bool {
+func (n Network) has(f family) bool {
 	for _, p := range n.Prefixes {
 		if familyOf(p.Addr()) == f {
 			return true

@@ -12,23 +12,23 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// File is a file of networkd's that is ours.
-type File struct {
+// file is a file of networkd's that is ours.
+type file struct {
 	Path    string `json:"path"`
 	Content string `json:"content"`
 }
 
 // String returns "file PATH".
-func (f File) String() string { return "file " + f.Path }
+func (f file) String() string { return "file " + f.Path }
 
-func (f File) lines(unmake bool) []string {
+func (f file) lines(unmake bool) []string {
 	if unmake {
 		return []string{"rm " + f.Path}
 	}
 	return []string{"mkdir -p " + filepath.Dir(f.Path), "cat > " + f.Path + " <<'END'\n" + f.Content + "END"}
 }
 
-func (f File) present(*view) (bool, error) {
+func (f file) present(*view) (bool, error) {
 	b, err := os.ReadFile(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -38,7 +38,7 @@ func (f File) present(*view) (bool, error) {
 
 // create writes beside the file and renames, so that networkd never reads half
 // of it.
-func (f File) create(*kernel) error {
+func (f file) create(*kernel) error {
 	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (f File) create(*kernel) error {
 	return os.Rename(temp, f.Path)
 }
 
-func (f File) destroy(k *kernel) error {
+func (f file) destroy(k *kernel) error {
 	if k.shared[f.String()] {
 		return nil
 	}
@@ -62,37 +62,37 @@ func (f File) destroy(k *kernel) error {
 	return errors.Join(errs...)
 }
 
-// Networkd is systemd-networkd having read its files as they are: once they are
+// networkd is systemd-networkd having read its files as they are: once they are
 // Written, and, for the one that is not, once they are gone again.
-type Networkd struct {
+type networkd struct {
 	Written bool `json:"written"`
 }
 
 // String returns "networkd with the files" or "networkd without the files".
-func (n Networkd) String() string {
+func (n networkd) String() string {
 	if n.Written {
 		return "networkd with the files"
 	}
 	return "networkd without the files"
 }
 
-func (n Networkd) lines(unmake bool) []string {
+func (n networkd) lines(unmake bool) []string {
 	if n.Written == unmake {
 		return nil
 	}
 	return []string{"networkctl reload"}
 }
 
-func (n Networkd) present(*view) (bool, error) { return true, nil }
+func (n networkd) present(*view) (bool, error) { return true, nil }
 
-func (n Networkd) create(*kernel) error {
+func (n networkd) create(*kernel) error {
 	if !n.Written {
 		return nil
 	}
 	return reloadNetworkd()
 }
 
-func (n Networkd) destroy(*kernel) error {
+func (n networkd) destroy(*kernel) error {
 	if n.Written {
 		return nil
 	}

@@ -9,30 +9,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BaseChain is a chain of the host's, such as nat/POSTROUTING, that was not
+// baseChain is a chain of the host's, such as nat/POSTROUTING, that was not
 // there before the first rule of ours. The nft backend of iptables makes it, and
 // the table around it, by itself, and leaves both behind; they are deleted when
 // no rule of anybody's is left in them. With the legacy backend there is nothing
 // to make or delete.
-type BaseChain struct {
-	Family Family `json:"family"`
+type baseChain struct {
+	Family family `json:"family"`
 	Table  string `json:"table"`
 	Name   string `json:"name"`
 }
 
 // String returns "IPv4 base chain nat/POSTROUTING".
-func (c BaseChain) String() string {
+func (c baseChain) String() string {
 	return fmt.Sprintf("%v base chain %s/%s", c.Family, c.Table, c.Name)
 }
 
-func (c BaseChain) lines(unmake bool) []string {
+func (c baseChain) lines(unmake bool) []string {
 	if unmake {
 		return []string{fmt.Sprintf("%s -t %s -X %s", c.Family.command(), c.Table, c.Name)}
 	}
 	return nil
 }
 
-func (c BaseChain) present(*view) (bool, error) {
+func (c baseChain) present(*view) (bool, error) {
 	err := nftCall(unix.NFT_MSG_GETCHAIN, 0, c.nfproto(),
 		nftString(unix.NFTA_CHAIN_TABLE, c.Table), nftString(unix.NFTA_CHAIN_NAME, c.Name))
 	if errors.Is(err, unix.ENOENT) {
@@ -41,13 +41,13 @@ func (c BaseChain) present(*view) (bool, error) {
 	return true, err
 }
 
-func (c BaseChain) remember() (Object, error) { return c, nil }
+func (c baseChain) remember() (Object, error) { return c, nil }
 
-func (c BaseChain) create(*kernel) error { return nil }
+func (c baseChain) create(*kernel) error { return nil }
 
 // destroy deletes the chain and then the table, unless something is in them:
 // NLM_F_NONREC has the kernel look and delete in one.
-func (c BaseChain) destroy(k *kernel) error {
+func (c baseChain) destroy(k *kernel) error {
 	if k.shared[c.String()] {
 		return nil
 	}
@@ -82,8 +82,8 @@ func generation() uint32 {
 	return 0
 }
 
-func (c BaseChain) nfproto() byte {
-	if c.Family == IPv6 {
+func (c baseChain) nfproto() byte {
+	if c.Family == ipv6 {
 		return unix.NFPROTO_IPV6
 	}
 	return unix.NFPROTO_IPV4

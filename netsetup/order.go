@@ -7,12 +7,12 @@ import "slices"
 func (p *plan) clear(v *view, j *journal, wanted []Object) error {
 	order := make(map[chainID][]string)
 	for _, o := range wanted {
-		if r, ok := o.(Rule); ok {
+		if r, ok := o.(rule); ok {
 			order[r.id()] = append(order[r.id()], r.text())
 		}
 	}
 	for _, o := range wanted {
-		c, ok := o.(Chain)
+		c, ok := o.(chain)
 		if !ok {
 			continue
 		}
@@ -23,7 +23,7 @@ func (p *plan) clear(v *view, j *journal, wanted []Object) error {
 		var keep []string
 		ordered := inOrder(have.rules, order[c.id()])
 		for i, text := range have.rules {
-			r := Rule{Family: c.Family, Table: c.Table, Chain: c.Name, Place: i + 1, Spec: splitRule(text), after: have.rules[:i]}
+			r := rule{Family: c.Family, Table: c.Table, Chain: c.Name, Place: i + 1, Spec: splitRule(text), after: have.rules[:i]}
 			stays := ordered
 			if !slices.Contains(order[c.id()], text) {
 				stays = j.find(r.String()) != nil // until drop, when the new ones are in place
@@ -59,11 +59,11 @@ func follow(v *view, wanted []Object) {
 	before := make(map[chainID][]string)
 	for i, o := range wanted {
 		switch o := o.(type) {
-		case Chain:
+		case chain:
 			if v.chains[o.id()].exists {
 				before[o.id()] = []string{}
 			}
-		case Rule:
+		case rule:
 			if list, ours := before[o.id()]; ours {
 				o.after = slices.Clone(list)
 				before[o.id()] = append(list, o.text())

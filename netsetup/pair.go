@@ -31,30 +31,30 @@ func (p Pair) Local() string { return InterfaceName(p.Machine, ".local") }
 // Port returns the name of the bridge's end.
 func (p Pair) Port() string { return InterfaceName(p.Machine, ".bridge") }
 
-func (p Pair) veth(n Network) Veth {
+func (p Pair) veth(n Network) veth {
 	mac := p.MAC
 	if len(mac) == 0 {
 		mac = MAC(n.Bridge, p.Machine)
 	}
-	return Veth{Bridge: n.Bridge, Machine: p.Machine, MAC: mac, MTU: n.MTU}
+	return veth{Bridge: n.Bridge, Machine: p.Machine, MAC: mac, MTU: n.MTU}
 }
 
-// Veth is a Pair as it is made.
-type Veth struct {
+// veth is a Pair as it is made.
+type veth struct {
 	Bridge  string           `json:"bridge"`
 	Machine string           `json:"machine"`
 	MAC     net.HardwareAddr `json:"mac"` // of the machine's end
 	MTU     int              `json:"mtu,omitempty"`
 }
 
-func (w Veth) pair() Pair { return Pair{Machine: w.Machine} }
+func (w veth) pair() Pair { return Pair{Machine: w.Machine} }
 
 // String returns "pair MACHINE.local and MACHINE.bridge".
-func (w Veth) String() string {
+func (w veth) String() string {
 	return fmt.Sprintf("pair %s and %s", w.pair().Local(), w.pair().Port())
 }
 
-func (w Veth) lines(unmake bool) []string {
+func (w veth) lines(unmake bool) []string {
 	local, port := w.pair().Local(), w.pair().Port()
 	if unmake {
 		return []string{"ip link delete " + port}
@@ -74,7 +74,7 @@ func (w Veth) lines(unmake bool) []string {
 	return lines
 }
 
-func (w Veth) present(v *view) (bool, error) {
+func (w veth) present(v *view) (bool, error) {
 	l, err := v.marked(w.pair().Port(), "veth", w.Bridge)
 	if err != nil {
 		return false, err
@@ -87,7 +87,7 @@ func (w Veth) present(v *view) (bool, error) {
 	return v.plugged(l, w.Bridge) && (w.MTU == 0 || l.Attrs().MTU == w.MTU), nil
 }
 
-func (w Veth) create(k *kernel) error {
+func (w veth) create(k *kernel) error {
 	port := w.pair().Port()
 	bridge, err := k.bridgeIndex(w.Bridge)
 	if err != nil {
@@ -107,7 +107,7 @@ func (w Veth) create(k *kernel) error {
 
 // add makes the pair, puts its end on the bridge and switches it on, all in one
 // message: of a thousand pairs, four messages each is most of the time.
-func (w Veth) add(k *kernel, bridge int) error {
+func (w veth) add(k *kernel, bridge int) error {
 	req := k.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
 	up := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	up.Flags, up.Change = unix.IFF_UP, unix.IFF_UP
@@ -131,7 +131,7 @@ func (w Veth) add(k *kernel, bridge int) error {
 	return err
 }
 
-func (w Veth) attrs(name string, mac net.HardwareAddr) []*nl.RtAttr {
+func (w veth) attrs(name string, mac net.HardwareAddr) []*nl.RtAttr {
 	list := []*nl.RtAttr{
 		nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)),
 		nl.NewRtAttr(unix.IFLA_ADDRESS, mac),
@@ -143,7 +143,7 @@ func (w Veth) attrs(name string, mac net.HardwareAddr) []*nl.RtAttr {
 }
 
 // adjust mends a pair that is there.
-func (w Veth) adjust(k *kernel) error {
+func (w veth) adjust(k *kernel) error {
 	l, err := k.existing(w.pair().Port())
 	if err != nil {
 		return err
@@ -162,4 +162,4 @@ func (w Veth) adjust(k *kernel) error {
 	return k.plug(l, w.Bridge)
 }
 
-func (w Veth) destroy(k *kernel) error { return k.unlink(w.pair().Port(), w.Bridge) }
+func (w veth) destroy(k *kernel) error { return k.unlink(w.pair().Port(), w.Bridge) }

@@ -133,7 +133,7 @@ func (p *plan) want(v *view, j *journal, others map[string]Object, o Object) err
 			}
 		}
 	}
-	if _, ok := o.(BaseChain); ok && recorded != nil {
+	if _, ok := o.(baseChain); ok && recorded != nil {
 		return nil
 	}
 	if !there {

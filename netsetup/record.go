@@ -18,43 +18,43 @@ func pack(o Object) (*packed, error) {
 
 func kindOf(o Object) string {
 	switch o.(type) {
-	case Bridge:
+	case bridge:
 		return "bridge"
-	case Links:
+	case links:
 		return "links"
-	case Veth:
+	case veth:
 		return "veth"
-	case TapLink:
+	case tapLink:
 		return "tap"
-	case Isolated:
+	case isolated:
 		return "isolated"
-	case File:
+	case file:
 		return "file"
-	case Networkd:
+	case networkd:
 		return "networkd"
-	case BridgedUplink:
+	case bridgedUplink:
 		return "bridged uplink"
-	case FirewallZone:
+	case firewallZone:
 		return "firewalld"
-	case Table:
+	case table:
 		return "table"
-	case Guard:
+	case guard:
 		return "guard"
-	case Unmanaged:
+	case unmanaged:
 		return "unmanaged"
-	case Up:
+	case up:
 		return "up"
-	case Address:
+	case address:
 		return "address"
-	case Sysctl:
+	case sysctl:
 		return "sysctl"
-	case Forwarding:
+	case forwarding:
 		return "forwarding"
-	case BaseChain:
+	case baseChain:
 		return "base"
-	case Chain:
+	case chain:
 		return "chain"
-	case Rule:
+	case rule:
 		return "rule"
 	}
 	panic(fmt.Sprintf("netsetup: %T has no kind", o))
@@ -63,43 +63,43 @@ func kindOf(o Object) string {
 func (p *packed) unpack() (Object, error) {
 	switch p.Kind {
 	case "bridge":
-		return unpackAs[Bridge](p.Value)
+		return unpackAs[bridge](p.Value)
 	case "links":
-		return unpackAs[Links](p.Value)
+		return unpackAs[links](p.Value)
 	case "veth":
-		return unpackAs[Veth](p.Value)
+		return unpackAs[veth](p.Value)
 	case "tap":
-		return unpackAs[TapLink](p.Value)
+		return unpackAs[tapLink](p.Value)
 	case "isolated":
-		return unpackAs[Isolated](p.Value)
+		return unpackAs[isolated](p.Value)
 	case "file":
-		return unpackAs[File](p.Value)
+		return unpackAs[file](p.Value)
 	case "networkd":
-		return unpackAs[Networkd](p.Value)
+		return unpackAs[networkd](p.Value)
 	case "bridged uplink":
-		return unpackAs[BridgedUplink](p.Value)
+		return unpackAs[bridgedUplink](p.Value)
 	case "firewalld":
-		return unpackAs[FirewallZone](p.Value)
+		return unpackAs[firewallZone](p.Value)
 	case "table":
-		return unpackAs[Table](p.Value)
+		return unpackAs[table](p.Value)
 	case "guard":
-		return unpackAs[Guard](p.Value)
+		return unpackAs[guard](p.Value)
 	case "unmanaged":
-		return unpackAs[Unmanaged](p.Value)
+		return unpackAs[unmanaged](p.Value)
 	case "up":
-		return unpackAs[Up](p.Value)
+		return unpackAs[up](p.Value)
 	case "address":
-		return unpackAs[Address](p.Value)
+		return unpackAs[address](p.Value)
 	case "sysctl":
-		return unpackAs[Sysctl](p.Value)
+		return unpackAs[sysctl](p.Value)
 	case "forwarding":
-		return unpackAs[Forwarding](p.Value)
+		return unpackAs[forwarding](p.Value)
 	case "base":
-		return unpackAs[BaseChain](p.Value)
+		return unpackAs[baseChain](p.Value)
 	case "chain":
-		return unpackAs[Chain](p.Value)
+		return unpackAs[chain](p.Value)
 	case "rule":
-		return unpackAs[Rule](p.Value)
+		return unpackAs[rule](p.Value)
 	}
 	return nil, fmt.Errorf("an object of the unknown kind %q", p.Kind)
 }

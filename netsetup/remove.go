@@ -111,17 +111,17 @@ func (h *Host) unmake(ctx context.Context, bridge string, j *journal) error {
 // with its chain or its link.
 func unmaking(objects []Object) Changes {
 	chains := make(map[chainID]bool)
-	links := make(map[string]bool)
+	doomed := make(map[string]bool)
 	ports := make(map[string]bool)
 	for _, o := range objects {
 		switch o := o.(type) {
-		case Chain:
+		case chain:
 			chains[o.id()] = true
-		case Bridge:
-			links[o.Name] = true
-		case Veth:
+		case bridge:
+			doomed[o.Name] = true
+		case veth:
 			ports[o.pair().Port()] = true
-		case TapLink:
+		case tapLink:
 			ports[o.Tap.Name] = true
 		}
 	}
@@ -129,26 +129,26 @@ func unmaking(objects []Object) Changes {
 	for _, o := range slices.Backward(objects) {
 		goes := false
 		switch o := o.(type) {
-		case Rule:
+		case rule:
 			goes = chains[o.id()]
-		case Address:
-			goes = links[o.Link]
-		case Up:
-			goes = links[o.Link]
-		case Isolated:
+		case address:
+			goes = doomed[o.Link]
+		case up:
+			goes = doomed[o.Link]
+		case isolated:
 			goes = ports[o.Link]
-		case Veth:
-			goes = links[o.Bridge]
-		case TapLink:
-			goes = links[o.Bridge]
-		case Sysctl:
+		case veth:
+			goes = doomed[o.Bridge]
+		case tapLink:
+			goes = doomed[o.Bridge]
+		case sysctl:
 			goes = true
 		}
 		if goes {
 			continue
 		}
-		if b, ok := o.(Bridge); ok {
-			o = Links{b.Name}
+		if b, ok := o.(bridge); ok {
+			o = links{b.Name}
 		}
 		changes = append(changes, Change{Delete, o})
 	}

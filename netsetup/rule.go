@@ -10,17 +10,17 @@ import (
 	"github.com/coreos/go-iptables/iptables"
 )
 
-// Chain is a chain of our own in one of iptables' tables.
-type Chain struct {
-	Family Family `json:"family"`
+// chain is a chain of our own in one of iptables' tables.
+type chain struct {
+	Family family `json:"family"`
 	Table  string `json:"table"`
 	Name   string `json:"name"`
 }
 
 // String returns "IPv4 chain nat/NAME".
-func (c Chain) String() string { return fmt.Sprintf("%v chain %s/%s", c.Family, c.Table, c.Name) }
+func (c chain) String() string { return fmt.Sprintf("%v chain %s/%s", c.Family, c.Table, c.Name) }
 
-func (c Chain) lines(unmake bool) []string {
+func (c chain) lines(unmake bool) []string {
 	cmd := c.Family.command() + " -t " + c.Table
 	if unmake {
 		return []string{cmd + " -F " + c.Name, cmd + " -X " + c.Name}
@@ -28,14 +28,14 @@ func (c Chain) lines(unmake bool) []string {
 	return []string{cmd + " -N " + c.Name}
 }
 
-func (c Chain) present(v *view) (bool, error) {
+func (c chain) present(v *view) (bool, error) {
 	have, err := v.chain(c.id())
 	return have.exists, err
 }
 
-func (c Chain) id() chainID { return chainID{c.Family, c.Table, c.Name} }
+func (c chain) id() chainID { return chainID{c.Family, c.Table, c.Name} }
 
-func (c Chain) create(k *kernel) error {
+func (c chain) create(k *kernel) error {
 	t, err := k.iptables(c.Family)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (c Chain) create(k *kernel) error {
 	return ruleError(err)
 }
 
-func (c Chain) destroy(k *kernel) error {
+func (c chain) destroy(k *kernel) error {
 	t, err := k.iptables(c.Family)
 	if err != nil {
 		return err
@@ -57,10 +57,10 @@ func (c Chain) destroy(k *kernel) error {
 	return ruleError(t.ClearAndDeleteChain(c.Table, c.Name))
 }
 
-// Rule is one rule: at its place in a chain of our own, or first in a chain of
+// rule is one rule: at its place in a chain of our own, or first in a chain of
 // the host's. Its comment names the network.
-type Rule struct {
-	Family Family   `json:"family"`
+type rule struct {
+	Family family   `json:"family"`
 	Table  string   `json:"table"`
 	Chain  string   `json:"chain"`
 	Place  int      `json:"place"` // from 1
@@ -73,12 +73,12 @@ type Rule struct {
 }
 
 // String returns "IPv4 rule -t nat -A CHAIN …".
-func (r Rule) String() string {
+func (r rule) String() string {
 	return fmt.Sprintf("%v rule -t %s -A %s %s", r.Family, r.Table, r.Chain, r.text())
 }
 
 // text is the rule as iptables -S prints it, without the chain.
-func (r Rule) text() string {
+func (r rule) text() string {
 	words := make([]string, len(r.Spec))
 	for i, w := range r.Spec {
 		if words[i] = w; strings.ContainsRune(w, ' ') {
@@ -88,7 +88,7 @@ func (r Rule) text() string {
 	return strings.Join(words, " ")
 }
 
-func (r Rule) lines(unmake bool) []string {
+func (r rule) lines(unmake bool) []string {
 	verb := fmt.Sprintf("-I %s %d", r.Chain, r.Place)
 	if unmake {
 		verb = "-D " + r.Chain
@@ -96,14 +96,14 @@ func (r Rule) lines(unmake bool) []string {
 	return []string{fmt.Sprintf("%s -t %s %s %s", r.Family.command(), r.Table, verb, r.text())}
 }
 
-func (r Rule) id() chainID { return chainID{r.Family, r.Table, r.Chain} }
+func (r rule) id() chainID { return chainID{r.Family, r.Table, r.Chain} }
 
-func (r Rule) present(v *view) (bool, error) {
+func (r rule) present(v *view) (bool, error) {
 	have, err := v.chain(r.id())
 	return slices.Contains(have.rules, r.text()), err
 }
 
-func (r Rule) create(k *kernel) error {
+func (r rule) create(k *kernel) error {
 	t, err := k.iptables(r.Family)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (r Rule) create(k *kernel) error {
 }
 
 // placeIn returns the place right behind the last of the rules that come before.
-func (r Rule) placeIn(have []string) int {
+func (r rule) placeIn(have []string) int {
 	for i, text := range slices.Backward(have) {
 		if slices.Contains(r.after, text) {
 			return i + 2
@@ -131,7 +131,7 @@ func (r Rule) placeIn(have []string) int {
 
 // destroy deletes the rule as often as it is there: a chain that a second copy
 // still jumps to could not be deleted.
-func (r Rule) destroy(k *kernel) error {
+func (r rule) destroy(k *kernel) error {
 	t, err := k.iptables(r.Family)
 	if err != nil {
 		return err
@@ -152,14 +152,14 @@ func (r Rule) destroy(k *kernel) error {
 
 // chainID is where a rule is.
 type chainID struct {
-	family Family
+	family family
 	table  string
 	name   string
 }
 
 // tableID is one of iptables' tables.
 type tableID struct {
-	family Family
+	family family
 	table  string
 }
 

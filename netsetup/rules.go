@@ -5,7 +5,7 @@ import "net/netip"
 // rules collects the rules of one network and family, chain by chain.
 type rules struct {
 	bridge string
-	family Family
+	family family
 	list   []Object
 	place  map[chainID]int // of the last rule in each chain
 }
@@ -28,7 +28,7 @@ const dockerUser = "DOCKER-USER"
 // of iptables' 28.
 func chainName(bridge, hook string) string { return "RIG-" + bridge + "-" + hook }
 
-func newRules(bridge string, f Family) *rules {
+func newRules(bridge string, f family) *rules {
 	return &rules{bridge: bridge, family: f, place: make(map[chainID]int)}
 }
 
@@ -39,19 +39,19 @@ func (r *rules) add(table, hook, why, target string, match ...string) {
 
 // append appends a rule to the chain of ours that it names, made before its
 // first rule.
-func (r *rules) append(rule Rule) {
+func (r *rules) append(rule rule) {
 	if r.place[rule.id()] == 0 {
-		r.list = append(r.list, Chain{rule.Family, rule.Table, rule.Chain})
+		r.list = append(r.list, chain{rule.Family, rule.Table, rule.Chain})
 	}
 	r.place[rule.id()]++
 	rule.Place = r.place[rule.id()]
 	r.list = append(r.list, rule)
 }
 
-func (r *rules) rule(table, chain, why string, target, match []string) Rule {
+func (r *rules) rule(table, chain, why string, target, match []string) rule {
 	spec := append([]string{}, match...)
 	spec = append(spec, "-m", "comment", "--comment", "rig "+r.bridge+": "+why, "-j")
-	return Rule{Family: r.family, Table: table, Chain: chain, Place: 1, Spec: append(spec, target...)}
+	return rule{Family: r.family, Table: table, Chain: chain, Place: 1, Spec: append(spec, target...)}
 }
 
 // objects returns all that was added, the host's chains before and the jumps
@@ -65,7 +65,7 @@ func (r *rules) objects(docker bool) []Object {
 			continue
 		}
 		if h.host != dockerUser {
-			base = append(base, BaseChain{r.family, h.table, h.host})
+			base = append(base, baseChain{r.family, h.table, h.host})
 		}
 		jumps = append(jumps, r.rule(h.table, h.host, "jump", []string{name}, nil))
 	}
@@ -73,12 +73,12 @@ func (r *rules) objects(docker bool) []Object {
 }
 
 // routed reports whether the host passes packets of a family on for n.
-func (n Network) routed(f Family) bool {
+func (n Network) routed(f family) bool {
 	return n.has(f) && (n.Masquerade || len(n.forwards(f)) > 0)
 }
 
 // rules returns the rules of one family.
-func (n Network) rules(f Family, docker bool) []Object {
+func (n Network) rules(f family, docker bool) []Object {
 	r := newRules(n.Bridge, f)
 	n.isolateHost(r)
 	if n.routed(f) || n.Isolation.Outside {
@@ -111,7 +111,7 @@ func (n Network) admit(r *rules) {
 // than the bridge gets that interface's address.
 func (n Network) masquerade(r *rules) {
 	multicast := "224.0.0.0/4"
-	if r.family == IPv6 {
+	if r.family == ipv6 {
 		multicast = "ff00::/8"
 	}
 	r.add("nat", "POST", "multicast stays as it is", "RETURN", "-d", multicast)
@@ -126,7 +126,7 @@ func (n Network) masquerade(r *rules) {
 }
 
 // subnets returns the prefixes of a family without their host parts.
-func (n Network) subnets(f Family) []netip.Prefix {
+func (n Network) subnets(f family) []netip.Prefix {
 	var list []netip.Prefix
 	for _, p := range n.Prefixes {
 		if familyOf(p.Addr()) == f {

@@ -22,7 +22,7 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 	var changes Changes
 	changes = append(changes, v.salvageUplink(bridge)...)
 	if len(v.ours(bridge)) > 0 {
-		changes = append(changes, Change{Delete, Links{bridge}})
+		changes = append(changes, Change{Delete, links{bridge}})
 	}
 	changes = append(changes, salvageFiles(bridge)...)
 	n, err := v.native()
@@ -30,7 +30,7 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 		return nil, err
 	}
 	changes = append(changes, n.salvageTables(bridge)...)
-	for _, f := range []Family{IPv4, IPv6} {
+	for _, f := range []family{ipv4, ipv6} {
 		rules, err := v.salvageRules(bridge, f)
 		if errors.Is(err, exec.ErrNotFound) {
 			continue // no iptables, no rules
@@ -46,9 +46,9 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 // salvageTables finds a network's tables in nftables.
 func (n *native) salvageTables(bridge string) Changes {
 	ours := map[nftables.TableFamily]Object{
-		nftables.TableFamilyBridge: Guard{Bridge: bridge},
-		nftables.TableFamilyIPv4:   Table{Bridge: bridge, Family: IPv4},
-		nftables.TableFamilyIPv6:   Table{Bridge: bridge, Family: IPv6},
+		nftables.TableFamilyBridge: guard{Bridge: bridge},
+		nftables.TableFamilyIPv4:   table{Bridge: bridge, Family: ipv4},
+		nftables.TableFamilyIPv6:   table{Bridge: bridge, Family: ipv6},
 	}
 	var changes Changes
 	for _, c := range n.chains {
@@ -72,7 +72,7 @@ func (v *view) salvageUplink(bridge string) Changes {
 		if a.MasterIndex != br.Attrs().Index || a.Group == groupOf(bridge) || !bytes.Equal(a.HardwareAddr, br.Attrs().HardwareAddr) {
 			continue
 		}
-		b := BridgedUplink{Bridge: bridge, Uplink: a.Name, v: v}
+		b := bridgedUplink{Bridge: bridge, Uplink: a.Name, v: v}
 		if err := b.rememberFrom(br); err == nil {
 			return Changes{{Delete, b}}
 		}
@@ -85,20 +85,20 @@ func (v *view) salvageUplink(bridge string) Changes {
 func salvageFiles(bridge string) Changes {
 	var changes Changes
 	for _, dir := range zoneDirs {
-		file := filepath.Join(dir, zoneFile(bridge))
-		if !exists(file) {
+		path := filepath.Join(dir, zoneFile(bridge))
+		if !exists(path) {
 			continue
 		}
-		changes = append(changes, Change{Delete, File{Path: file}})
+		changes = append(changes, Change{Delete, file{Path: path}})
 		zones, _ := filepath.Glob(filepath.Join(dir, zoneFile("*")))
 		if len(zones) == 1 {
-			changes = append(changes, Change{Delete, File{Path: filepath.Join(dir, unmanagedFile)}})
+			changes = append(changes, Change{Delete, file{Path: filepath.Join(dir, unmanagedFile)}})
 		}
 	}
 	if len(changes) > 0 {
-		changes = append(changes, Change{Delete, Networkd{}})
+		changes = append(changes, Change{Delete, networkd{}})
 	}
-	if u := (Unmanaged{Bridge: bridge}); exists(u.file().Path) {
+	if u := (unmanaged{Bridge: bridge}); exists(u.file().Path) {
 		changes = append(changes, Change{Delete, u})
 	}
 	return changes
@@ -109,7 +109,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func (v *view) salvageRules(bridge string, f Family) (Changes, error) {
+func (v *view) salvageRules(bridge string, f family) (Changes, error) {
 	var changes Changes
 	for _, c := range hooks {
 		have, err := v.chain(chainID{f, c.table, c.host})
@@ -118,7 +118,7 @@ func (v *view) salvageRules(bridge string, f Family) (Changes, error) {
 		}
 		for _, text := range have.rules {
 			if strings.Contains(text, `--comment "rig `+bridge+`: `) {
-				r := Rule{Family: f, Table: c.table, Chain: c.host, Place: 1, Spec: splitRule(text)}
+				r := rule{Family: f, Table: c.table, Chain: c.host, Place: 1, Spec: splitRule(text)}
 				changes = append(changes, Change{Delete, r})
 			}
 		}
@@ -129,7 +129,7 @@ func (v *view) salvageRules(bridge string, f Family) (Changes, error) {
 		if err != nil {
 			return nil, err
 		}
-		ours := Change{Delete, Chain{f, c.table, id.name}}
+		ours := Change{Delete, chain{f, c.table, id.name}}
 		if have.exists && !slices.Contains(changes, ours) {
 			changes = append(changes, ours)
 		}

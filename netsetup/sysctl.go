@@ -10,24 +10,24 @@ import (
 	"slices"
 )
 
-// Sysctl is a setting of a link of ours. It is not put back: it goes with the
+// sysctl is a setting of a link of ours. It is not put back: it goes with the
 // link.
-type Sysctl struct {
+type sysctl struct {
 	Key   string `json:"key"` // as a path below /proc/sys
 	Value string `json:"value"`
 }
 
 // String returns "sysctl KEY = VALUE".
-func (s Sysctl) String() string { return fmt.Sprintf("sysctl %s = %s", s.Key, s.Value) }
+func (s sysctl) String() string { return fmt.Sprintf("sysctl %s = %s", s.Key, s.Value) }
 
-func (s Sysctl) lines(unmake bool) []string {
+func (s sysctl) lines(unmake bool) []string {
 	if unmake {
 		return nil
 	}
 	return []string{fmt.Sprintf("echo %s > %s", s.Value, sysctlPath(s.Key))}
 }
 
-func (s Sysctl) present(*view) (bool, error) {
+func (s sysctl) present(*view) (bool, error) {
 	have, err := readSysctl(s.Key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -35,30 +35,30 @@ func (s Sysctl) present(*view) (bool, error) {
 	return have == s.Value, err
 }
 
-func (s Sysctl) create(*kernel) error  { return writeSysctl(s.Key, s.Value) }
-func (s Sysctl) destroy(*kernel) error { return nil }
+func (s sysctl) create(*kernel) error  { return writeSysctl(s.Key, s.Value) }
+func (s sysctl) destroy(*kernel) error { return nil }
 
-// Forwarding is the host passing packets on from one interface to another.
+// forwarding is the host passing packets on from one interface to another.
 // Switching it on changes other settings as well; Was holds those that were
 // found before, so that they can all be put back. It is one for all networks of
 // a host: the last that needs it puts it back.
-type Forwarding struct {
-	Family Family            `json:"family"`
+type forwarding struct {
+	Family family            `json:"family"`
 	Was    map[string]string `json:"was"` // by key
 }
 
 // String returns "IPv4 forwarding".
-func (f Forwarding) String() string { return f.Family.String() + " forwarding" }
+func (f forwarding) String() string { return f.Family.String() + " forwarding" }
 
 // key is the switch for all interfaces.
-func (f Forwarding) key() string {
-	if f.Family == IPv6 {
+func (f forwarding) key() string {
+	if f.Family == ipv6 {
 		return "net/ipv6/conf/all/forwarding"
 	}
 	return "net/ipv4/ip_forward"
 }
 
-func (f Forwarding) lines(unmake bool) []string {
+func (f forwarding) lines(unmake bool) []string {
 	if !unmake {
 		var lines []string
 		for _, key := range f.routersHeard() {
@@ -78,7 +78,7 @@ func (f Forwarding) lines(unmake bool) []string {
 // routersHeard returns the settings of the interfaces that get their routes from
 // IPv6 routers' advertisements. A host that forwards no longer listens to them,
 // and forgets the routes, unless told so with a 2.
-func (f Forwarding) routersHeard() []string {
+func (f forwarding) routersHeard() []string {
 	var keys []string
 	for _, key := range slices.Sorted(maps.Keys(f.Was)) {
 		if path.Base(key) == "accept_ra" && f.Was[key] == "1" {
@@ -90,7 +90,7 @@ func (f Forwarding) routersHeard() []string {
 
 // after is what a setting becomes when the switch is turned off: see
 // inet_forward_change in linux/net/ipv4/devinet.c.
-func (f Forwarding) after(key string) string {
+func (f forwarding) after(key string) string {
 	if key == "net/ipv4/conf/all/accept_redirects" {
 		return "1"
 	}
@@ -100,16 +100,16 @@ func (f Forwarding) after(key string) string {
 	return "0"
 }
 
-func (f Forwarding) present(*view) (bool, error) {
+func (f forwarding) present(*view) (bool, error) {
 	have, err := readSysctl(f.key())
 	return have != "0", err
 }
 
 // remember notes the settings that switching it on will change.
-func (f Forwarding) remember() (Object, error) {
+func (f forwarding) remember() (Object, error) {
 	dir := "net/ipv4/conf"
 	keys := []string{f.key()}
-	if f.Family == IPv4 {
+	if f.Family == ipv4 {
 		keys = append(keys, "net/ipv4/conf/all/accept_redirects")
 	} else {
 		dir = "net/ipv6/conf"
@@ -122,7 +122,7 @@ func (f Forwarding) remember() (Object, error) {
 		if l.Name() != "all" {
 			keys = append(keys, dir+"/"+l.Name()+"/forwarding")
 		}
-		if f.Family == IPv6 {
+		if f.Family == ipv6 {
 			keys = append(keys, dir+"/"+l.Name()+"/accept_ra")
 		}
 	}
@@ -140,7 +140,7 @@ func (f Forwarding) remember() (Object, error) {
 	return f, nil
 }
 
-func (f Forwarding) create(*kernel) error {
+func (f forwarding) create(*kernel) error {
 	for _, key := range f.routersHeard() {
 		if err := writeSysctl(key, "2"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -151,7 +151,7 @@ func (f Forwarding) create(*kernel) error {
 
 // destroy leaves the switch alone if somebody else has turned it off, or if
 // another network still needs it.
-func (f Forwarding) destroy(k *kernel) error {
+func (f forwarding) destroy(k *kernel) error {
 	if k.shared[f.String()] {
 		return nil
 	}

@@ -11,20 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Table is a network's rules of one family in a table of nftables' own, instead of
+// table is a network's rules of one family in a table of nftables' own, instead of
 // in iptables' chains: see Options.Nftables. It is made and replaced in one
 // transaction.
-type Table struct {
+type table struct {
 	Bridge string `json:"bridge"`
-	Family Family `json:"family"`
-	Rules  []Rule `json:"rules"` // as for iptables, jumps from the host's chains last
+	Family family `json:"family"`
+	Rules  []rule `json:"rules"` // as for iptables, jumps from the host's chains last
 }
 
 // table gathers the rules that iptables would get.
-func (n Network) table(f Family) Table {
-	t := Table{Bridge: n.Bridge, Family: f}
+func (n Network) table(f family) table {
+	t := table{Bridge: n.Bridge, Family: f}
 	for _, o := range n.rules(f, false) {
-		if r, ok := o.(Rule); ok {
+		if r, ok := o.(rule); ok {
 			t.Rules = append(t.Rules, r)
 		}
 	}
@@ -33,7 +33,7 @@ func (n Network) table(f Family) Table {
 
 // overruled refuses what an accept in a table of our own would not help against: a
 // packet has to pass every chain of a hook.
-func (v *view) overruled(f Family) error {
+func (v *view) overruled(f family) error {
 	tables, err := legacyTables(f)
 	if err != nil {
 		return err
@@ -58,22 +58,22 @@ func (v *view) overruled(f Family) error {
 	return nil
 }
 
-func (f Family) native() nftables.TableFamily {
-	if f == IPv6 {
+func (f family) native() nftables.TableFamily {
+	if f == ipv6 {
 		return nftables.TableFamilyIPv6
 	}
 	return nftables.TableFamilyIPv4
 }
 
 // String returns "IPv4 table rig-BRIDGE".
-func (t Table) String() string { return fmt.Sprintf("%v table %s", t.Family, tableName(t.Bridge)) }
+func (t table) String() string { return fmt.Sprintf("%v table %s", t.Family, tableName(t.Bridge)) }
 
-func (t Table) nft() *nftables.Table {
+func (t table) nft() *nftables.Table {
 	return &nftables.Table{Family: t.Family.native(), Name: tableName(t.Bridge)}
 }
 
 // name is a chain's in the table: a hook's has iptables' table in it, too.
-func (r Rule) name() string {
+func (r rule) name() string {
 	if nativeHooks[r.Chain] == nil {
 		return r.Chain
 	}
@@ -81,10 +81,10 @@ func (r Rule) name() string {
 }
 
 // chains lists the table's chains, each before those that jump to it.
-func (t Table) chains() []Rule {
-	var list []Rule
+func (t table) chains() []rule {
+	var list []rule
 	for _, r := range t.Rules {
-		if !slices.ContainsFunc(list, func(o Rule) bool { return o.name() == r.name() }) {
+		if !slices.ContainsFunc(list, func(o rule) bool { return o.name() == r.name() }) {
 			list = append(list, r)
 		}
 	}
@@ -92,7 +92,7 @@ func (t Table) chains() []Rule {
 }
 
 // base is a chain as nftables has it.
-func (r Rule) base(t *nftables.Table) *nftables.Chain {
+func (r rule) base(t *nftables.Table) *nftables.Chain {
 	c := &nftables.Chain{Name: r.name(), Table: t}
 	if hook := nativeHooks[r.Chain]; hook != nil {
 		accept := nftables.ChainPolicyAccept
@@ -102,14 +102,14 @@ func (r Rule) base(t *nftables.Table) *nftables.Chain {
 	return c
 }
 
-func (r Rule) priority() int {
+func (r rule) priority() int {
 	if r.Table == "nat" && r.Chain == "POSTROUTING" {
 		return 100
 	}
 	return priorities[r.Table]
 }
 
-func (t Table) lines(unmake bool) []string {
+func (t table) lines(unmake bool) []string {
 	name := familyName(t.Family.native()) + " " + tableName(t.Bridge)
 	if unmake {
 		return []string{"nft delete table " + name}
@@ -133,10 +133,10 @@ func (t Table) lines(unmake bool) []string {
 }
 
 // present wants every rule as it was made.
-func (t Table) present(v *view) (bool, error) {
+func (t table) present(v *view) (bool, error) {
 	if v.recorded != nil {
-		have, ok := v.recorded.find(t.String()).(Table)
-		return ok && slices.EqualFunc(have.Rules, t.Rules, func(a, b Rule) bool { return a.String() == b.String() }), nil
+		have, ok := v.recorded.find(t.String()).(table)
+		return ok && slices.EqualFunc(have.Rules, t.Rules, func(a, b rule) bool { return a.String() == b.String() }), nil
 	}
 	n, err := v.native()
 	if err != nil {
@@ -161,7 +161,7 @@ func (t Table) present(v *view) (bool, error) {
 }
 
 // same compares the rules of one chain.
-func (t Table) same(chain string, have []*nftables.Rule) (bool, error) {
+func (t table) same(chain string, have []*nftables.Rule) (bool, error) {
 	for _, r := range t.Rules {
 		if r.name() != chain {
 			continue
@@ -176,7 +176,7 @@ func (t Table) same(chain string, have []*nftables.Rule) (bool, error) {
 }
 
 // made is a rule as nftables has it.
-func (r Rule) made(t *nftables.Table) (*nftables.Rule, error) {
+func (r rule) made(t *nftables.Table) (*nftables.Rule, error) {
 	_, exprs, err := r.translate()
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func (r Rule) made(t *nftables.Table) (*nftables.Rule, error) {
 		UserData: userdata.AppendString(nil, userdata.TypeComment, r.comment())}, nil
 }
 
-func (r Rule) comment() string {
+func (r rule) comment() string {
 	if i := slices.Index(r.Spec, "--comment"); i >= 0 && i+1 < len(r.Spec) {
 		return r.Spec[i+1]
 	}
@@ -193,7 +193,7 @@ func (r Rule) comment() string {
 }
 
 // create replaces the table by one of that name, in one transaction.
-func (t Table) create(*kernel) error {
+func (t table) create(*kernel) error {
 	conn, err := nftables.New()
 	if err != nil {
 		return err
@@ -218,4 +218,4 @@ func (t Table) create(*kernel) error {
 	return nil
 }
 
-func (t Table) destroy(*kernel) error { return deleteTable(t.nft()) }
+func (t table) destroy(*kernel) error { return deleteTable(t.nft()) }

@@ -24,21 +24,21 @@ type Tap struct {
 	MultiQueue bool
 }
 
-func (t Tap) link(n Network) TapLink {
-	return TapLink{Bridge: n.Bridge, Tap: t, MTU: n.MTU}
+func (t Tap) link(n Network) tapLink {
+	return tapLink{Bridge: n.Bridge, Tap: t, MTU: n.MTU}
 }
 
-// TapLink is a Tap as it is made.
-type TapLink struct {
+// tapLink is a Tap as it is made.
+type tapLink struct {
 	Bridge string `json:"bridge"`
 	Tap    Tap    `json:"tap"`
 	MTU    int    `json:"mtu,omitempty"`
 }
 
 // String returns "tap NAME".
-func (t TapLink) String() string { return "tap " + t.Tap.Name }
+func (t tapLink) String() string { return "tap " + t.Tap.Name }
 
-func (t TapLink) lines(unmake bool) []string {
+func (t tapLink) lines(unmake bool) []string {
 	if unmake {
 		return []string{"ip link delete " + t.Tap.Name}
 	}
@@ -59,9 +59,9 @@ func (t TapLink) lines(unmake bool) []string {
 	return []string{add, set, fmt.Sprintf("ip link set %s master %s up alias %q", t.Tap.Name, t.Bridge, t.alias())}
 }
 
-func (t TapLink) alias() string { return aliasOf(t.Bridge) + ": " + t.Tap.Name }
+func (t tapLink) alias() string { return aliasOf(t.Bridge) + ": " + t.Tap.Name }
 
-func (t TapLink) present(v *view) (bool, error) {
+func (t tapLink) present(v *view) (bool, error) {
 	l, err := v.marked(t.Tap.Name, "tuntap", t.Bridge)
 	return l != nil && v.plugged(l, t.Bridge) && (t.MTU == 0 || l.Attrs().MTU == t.MTU), err
 }
@@ -69,7 +69,7 @@ func (t TapLink) present(v *view) (bool, error) {
 // create makes a tap that ends with the descriptor, gives it the network's
 // mark, and only then makes it stay: killed at any point, it leaves a tap that is
 // known as ours, or none.
-func (t TapLink) create(k *kernel) error {
+func (t tapLink) create(k *kernel) error {
 	l, err := k.link(t.Tap.Name)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (t TapLink) create(k *kernel) error {
 	return nil
 }
 
-func (t TapLink) own(fd int) error {
+func (t tapLink) own(fd int) error {
 	var errs []error
 	if t.Tap.Owner != 0 {
 		errs = append(errs, unix.IoctlSetInt(fd, unix.TUNSETOWNER, t.Tap.Owner))
@@ -120,7 +120,7 @@ func (t TapLink) own(fd int) error {
 	return nil
 }
 
-func (t TapLink) finish(k *kernel) error {
+func (t tapLink) finish(k *kernel) error {
 	l, err := k.existing(t.Tap.Name)
 	if err != nil {
 		return err
@@ -139,4 +139,4 @@ func (t TapLink) finish(k *kernel) error {
 	return k.plug(l, t.Bridge)
 }
 
-func (t TapLink) destroy(k *kernel) error { return k.unlink(t.Tap.Name, t.Bridge) }
+func (t tapLink) destroy(k *kernel) error { return k.unlink(t.Tap.Name, t.Bridge) }

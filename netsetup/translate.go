@@ -16,13 +16,13 @@ import (
 // translation is a rule of ours for iptables on its way to nftables: as nft(8) writes
 // it and as the kernel has it. It knows what our rules are made of and no more.
 type translation struct {
-	family Family
+	family family
 	words  []string
 	exprs  []expr.Any
 }
 
 // translate returns the rule as text and as expressions.
-func (r Rule) translate() (string, []expr.Any, error) {
+func (r rule) translate() (string, []expr.Any, error) {
 	t := translation{family: r.Family}
 	parsed := parseRule(r.text())
 	for _, m := range parsed.conditions {
@@ -105,7 +105,7 @@ func (t *translation) prefix(field, text string, not bool, at4, at6 uint32) erro
 	}
 	load := &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: at4, Len: 4}
 	word := "ip " + field
-	if t.family == IPv6 {
+	if t.family == ipv6 {
 		load.Offset, load.Len, word = at6, 16, "ip6 "+field
 	}
 	if not {

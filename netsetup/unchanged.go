@@ -12,7 +12,7 @@ func (k *kernel) unchanged(j *journal, now uint32) bool {
 		return false
 	}
 	for _, o := range j.objects() {
-		c, ok := o.(Chain)
+		c, ok := o.(chain)
 		if !ok {
 			continue
 		}
@@ -29,9 +29,9 @@ func (j *journal) recordedChain(id chainID) chainRules {
 	var have chainRules
 	for _, o := range j.objects() {
 		switch o := o.(type) {
-		case Chain:
+		case chain:
 			have.exists = have.exists || o.id() == id
-		case Rule:
+		case rule:
 			if o.id() == id {
 				have.exists = true
 				have.rules = append(have.rules, o.text())
@@ -45,7 +45,7 @@ func (j *journal) recordedChain(id chainID) chainRules {
 func (p plan) rulesChanged() bool {
 	for _, c := range p.changes {
 		switch c.Object.(type) {
-		case Rule, Chain, BaseChain, Table:
+		case rule, chain, baseChain, table:
 			return true
 		}
 	}
@@ -58,15 +58,15 @@ func (p plan) expected() uint32 {
 	count := p.generation
 	for _, c := range p.changes {
 		switch c.Object.(type) {
-		case Rule, Chain, Table:
+		case rule, chain, table:
 			if count++; c.Action == Delete {
 				return 0
 			}
-		case BaseChain:
+		case baseChain:
 			if c.Action == Delete {
 				return 0
 			}
-		case Guard, FirewallZone:
+		case guard, firewallZone:
 			return 0
 		}
 	}
@@ -93,7 +93,7 @@ func (v *view) emptyChain(id chainID) (have chainRules, ok bool) {
 		return have, false
 	}
 	family := nftables.TableFamilyIPv4
-	if id.family == IPv6 {
+	if id.family == ipv6 {
 		family = nftables.TableFamilyIPv6
 	}
 	c := n.find(nativeID{family, id.table, id.name})

@@ -8,38 +8,38 @@ import (
 	"strings"
 )
 
-// Unmanaged keeps systemd-networkd off the links of a network, where it runs: a
+// unmanaged keeps systemd-networkd off the links of a network, where it runs: a
 // file of systemd's own has it set up every bridge called vz-* with addresses of
 // its choice, and an administrator's may match any name.
-type Unmanaged struct {
+type unmanaged struct {
 	Bridge string   `json:"bridge"`
 	Links  []string `json:"links"`
 }
 
 // String returns "networkd off BRIDGE".
-func (u Unmanaged) String() string { return "networkd off " + u.Bridge }
+func (u unmanaged) String() string { return "networkd off " + u.Bridge }
 
-func (u Unmanaged) file() File {
+func (u unmanaged) file() file {
 	content := fmt.Sprintf("# Made by rig for the bridge %s; removed with it.\n[Match]\nName=%s\n\n[Link]\nUnmanaged=yes\n",
 		u.Bridge, strings.Join(u.Links, "\nName="))
-	return File{Path: filepath.Join(zoneDirs[0], unmanagedName(u.Bridge)), Content: content}
+	return file{Path: filepath.Join(zoneDirs[0], unmanagedName(u.Bridge)), Content: content}
 }
 
 // unmanagedName sorts before what people and distributions call their files.
 func unmanagedName(bridge string) string { return "00-rig-" + bridge + ".network" }
 
-func (u Unmanaged) lines(unmake bool) []string {
+func (u unmanaged) lines(unmake bool) []string {
 	return append(u.file().lines(unmake), "networkctl reload")
 }
 
-func (u Unmanaged) present(v *view) (bool, error) { return u.file().present(v) }
+func (u unmanaged) present(v *view) (bool, error) { return u.file().present(v) }
 
-func (u Unmanaged) create(k *kernel) error {
+func (u unmanaged) create(k *kernel) error {
 	return errors.Join(u.file().create(k), reloadNetworkd())
 }
 
 // destroy is content with a networkd that has gone.
-func (u Unmanaged) destroy(k *kernel) error {
+func (u unmanaged) destroy(k *kernel) error {
 	if err := u.file().destroy(k); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (n Network) unmanaged(v *view) ([]Object, error) {
 	if here, err := networkdHere(); err != nil || !here {
 		return nil, err
 	}
-	u := Unmanaged{Bridge: n.Bridge, Links: []string{n.Bridge}}
+	u := unmanaged{Bridge: n.Bridge, Links: []string{n.Bridge}}
 	for _, p := range n.Pairs {
 		u.Links = append(u.Links, p.Local(), p.Port())
 	}

@@ -35,7 +35,7 @@ func (n Network) checkUplink() []error {
 func (n Network) resolved(v *view, j *journal) (Network, error) {
 	for _, o := range j.objects() {
 		// The default route now leads to the bridge.
-		if b, ok := o.(BridgedUplink); ok && n.Bridged != nil && n.Uplink == DefaultUplink {
+		if b, ok := o.(bridgedUplink); ok && n.Bridged != nil && n.Uplink == DefaultUplink {
 			n.Uplink = b.Uplink
 		}
 	}

@@ -28,26 +28,26 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		list = append(list, newGuard(n))
 	}
 	list = append(list, n.bridge(v))
-	if n.Bridged == nil && !n.has(IPv6) && hostHasIPv6() {
+	if n.Bridged == nil && !n.has(ipv6) && hostHasIPv6() {
 		// No link-local address either: machines would reach the host by it.
-		list = append(list, Sysctl{Key: "net/ipv6/conf/" + n.Bridge + "/disable_ipv6", Value: "1"})
+		list = append(list, sysctl{Key: "net/ipv6/conf/" + n.Bridge + "/disable_ipv6", Value: "1"})
 	}
 	for _, p := range n.Prefixes {
-		list = append(list, Address{Link: n.Bridge, Prefix: p})
+		list = append(list, address{Link: n.Bridge, Prefix: p})
 	}
 	list = append(list, n.ports(v)...)
 	if n.fromLoopback() {
-		list = append(list, Sysctl{Key: "net/ipv4/conf/" + n.Bridge + "/route_localnet", Value: "1"})
+		list = append(list, sysctl{Key: "net/ipv4/conf/" + n.Bridge + "/route_localnet", Value: "1"})
 	}
 	for _, f := range n.families() {
 		if n.routed(f) {
-			list = append(list, Forwarding{Family: f})
+			list = append(list, forwarding{Family: f})
 		}
 	}
 	if n.Bridged != nil {
-		list = append(list, BridgedUplink{Bridge: n.Bridge, Uplink: n.Uplink, v: v})
+		list = append(list, bridgedUplink{Bridge: n.Bridge, Uplink: n.Uplink, v: v})
 	}
-	return append(list, Up{n.Bridge}), nil
+	return append(list, up{n.Bridge}), nil
 }
 
 // ruling lists the rules of all families, of iptables or of nftables.
@@ -80,7 +80,7 @@ func (n Network) ruling(v *view) ([]Object, error) {
 
 // bridge is the network's bridge. One with the uplink on it has the uplink's MAC, for
 // the host keeps its addresses.
-func (n Network) bridge(v *view) Bridge {
+func (n Network) bridge(v *view) bridge {
 	b := newBridge(n.Bridge, n.MTU)
 	if n.Bridged == nil || v == nil {
 		return b
@@ -117,20 +117,20 @@ func (n Network) ports(v *view) []Object {
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		list = append(list, Isolated{name})
+		list = append(list, isolated{name})
 	}
 	return list
 }
 
 // ruled reports whether n needs rules of a family, and so iptables.
-func (n Network) ruled(f Family) bool {
+func (n Network) ruled(f family) bool {
 	return n.routed(f) || n.Isolation.Host || n.Isolation.Outside
 }
 
 // families returns the families that the prefixes are of.
-func (n Network) families() []Family {
-	var list []Family
-	for _, f := range []Family{IPv4, IPv6} {
+func (n Network) families() []family {
+	var list []family
+	for _, f := range []family{ipv4, ipv6} {
 		if n.has(f) {
 			list = append(list, f)
 		}

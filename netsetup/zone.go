@@ -59,14 +59,14 @@ const unmanagedFile = "05-rig-unmanaged.network"
 func zoneFile(bridge string) string { return "10-rig-" + bridge + ".network" }
 
 // files returns what networkd is to read.
-func (z Zone) files() []File {
+func (z Zone) files() []file {
 	dir := zoneDirs[0]
 	if z.Persistent {
 		dir = zoneDirs[1]
 	}
-	list := []File{{Path: filepath.Join(dir, zoneFile(z.Bridge())), Content: z.network()}}
+	list := []file{{Path: filepath.Join(dir, zoneFile(z.Bridge())), Content: z.network()}}
 	if z.OnlyZones {
-		list = append(list, File{Path: filepath.Join(dir, unmanagedFile), Content: unmanaged})
+		list = append(list, file{Path: filepath.Join(dir, unmanagedFile), Content: othersUnmanaged})
 	}
 	return list
 }
@@ -98,8 +98,8 @@ func (z Zone) network() string {
 	return b.String()
 }
 
-// unmanaged leaves everything alone but what nspawn makes.
-const unmanaged = `# Made by rig; removed with the zone.
+// othersUnmanaged leaves everything alone but what nspawn makes.
+const othersUnmanaged = `# Made by rig; removed with the zone.
 [Match]
 Name=!vz-* vb-* ve-* host*
 
@@ -171,7 +171,7 @@ func (h *Host) planZone(z Zone, j *journal) (plan, error) {
 	p.drop(j, wanted)
 	// networkd reads the files again once they are written.
 	if len(p.changes) > 0 {
-		p.changes = append(p.changes, Change{Add, Networkd{Written: true}})
+		p.changes = append(p.changes, Change{Add, networkd{Written: true}})
 	}
 	return p, nil
 }
@@ -184,16 +184,16 @@ func (z Zone) wanted(v *view) ([]Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, Networkd{})
+	list = append(list, networkd{})
 	if z.Masquerade {
 		for _, f := range (Network{Prefixes: z.Prefixes}).families() {
-			list = append(list, Forwarding{Family: f})
+			list = append(list, forwarding{Family: f})
 		}
 	}
 	for _, f := range z.files() {
 		list = append(list, f)
 	}
-	return append(list, Networkd{Written: true}), nil
+	return append(list, networkd{Written: true}), nil
 }
 
 // admitted lets the zone's packets past other programs that drop what is forwarded,

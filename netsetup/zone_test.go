@@ -19,7 +19,7 @@ func TestZoneFile(t *testing.T) {
 	t.Parallel()
 	z := Zone{Name: "prolo", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}, Masquerade: true}
 	files := z.files()
-	want := []File{{"/run/systemd/network/10-rig-vz-prolo.network", `# Made by rig for the zone prolo; removed with it.
+	want := []file{{"/run/systemd/network/10-rig-vz-prolo.network", `# Made by rig for the zone prolo; removed with it.
 [Match]
 Name=vz-prolo
 Type=bridge
