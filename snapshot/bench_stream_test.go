@@ -58,7 +58,7 @@ func BenchmarkExport(b *testing.B) {
 				return err
 			}
 			defer f.Close()
-			_, err = v.Export(b.Context(), "s", f)
+			_, err = v.Export(b.Context(), "s", f, ExportOptions{})
 			return err
 		}, func() error {
 			return command("tar", "--zstd", "--xattrs", "--acls", "-cf", out, "-C", v.frozen("s"), ".")

@@ -45,7 +45,7 @@ var operations = map[string]func(context.Context, *Store) error{
 	"rename-snapshot":       onGW(func(ctx context.Context, v *Volume) error { return v.RenameSnapshot(ctx, "a", "z") }),
 	"import": onGW(func(ctx context.Context, v *Volume) error {
 		var stream bytes.Buffer
-		if _, err := v.Export(context.Background(), "a", &stream); err != nil {
+		if _, err := v.Export(context.Background(), "a", &stream, ExportOptions{}); err != nil {
 			return err
 		}
 		_, _, err := v.store.Import(ctx, "new", &stream, ImportOptions{})
@@ -53,7 +53,7 @@ var operations = map[string]func(context.Context, *Store) error{
 	}),
 	"import-since": onGW(func(ctx context.Context, v *Volume) error {
 		var stream bytes.Buffer
-		if _, err := v.ExportSince(context.Background(), "a", "b", &stream); err != nil {
+		if _, err := v.Export(context.Background(), "b", &stream, ExportOptions{Since: "a"}); err != nil {
 			return err
 		}
 		web, err := v.store.Volume("web")
@@ -114,7 +114,7 @@ func furnish(t *testing.T, b bench, name string) *Store {
 	take(t, v, "b", Metadata{Key: "kb"})
 	write(t, filepath.Join(v.Path(), "etc/hostname"), "3")
 	var stream bytes.Buffer
-	if _, err := v.Export(t.Context(), "a", &stream); err != nil {
+	if _, err := v.Export(t.Context(), "a", &stream, ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := s.Import(t.Context(), "web", &stream, ImportOptions{}); err != nil {

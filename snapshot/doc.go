@@ -42,9 +42,9 @@
 //
 // [Store.Checkpoint] takes one of each of several volumes. [Volume.Diff] lists what
 // changed between two. [Volume.Export] writes one as a stream that [Store.Import] makes a
-// volume of, on another host and with another driver; [Volume.ExportSince] writes only
-// what differs from an older one, for [Volume.Import]. [Volume.GC] deletes those that nobody needs any more. Package snapshottest checks
-// that a driver keeps all these promises.
+// volume of, on another host and with another driver, or only what differs from an older
+// one, for [Volume.Import]. [Volume.GC] deletes those that nobody needs any more. Package
+// snapshottest checks that a driver keeps all these promises.
 //
 // All this needs root, and Linux 5.8 or newer.
 package snapshot

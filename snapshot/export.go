@@ -51,6 +51,20 @@ type Manifest struct {
 	Since string `json:",omitempty"`
 }
 
+// ExportOptions says what goes into a stream. The zero value is the whole snapshot.
+type ExportOptions struct {
+	// Since names an older snapshot of the volume: only what differs from it is
+	// written. [Volume.Import] makes the snapshot of that, in a volume that has a
+	// copy of the older one. Nothing of the trees is compared by times alone, so that
+	// whatever the file system cannot tell to be the same is read; files with several
+	// names are always written.
+	Since string
+	// Progress, if given, is called for every file and every quarter MiB of it, by
+	// the goroutine that exports, with how many files have been met and how many
+	// bytes of them been read.
+	Progress func(entries, bytes int64)
+}
+
 // Export writes a snapshot as one stream: a zstd-compressed tar of everything that the
 // kernel keeps for each file, with a [Manifest] before and a digest after. It returns
 // the digest, which depends on the tree and its metadata alone and not on the driver.
@@ -58,12 +72,16 @@ type Manifest struct {
 //
 // Holes are written as zeros, which take next to nothing, and blocks of zeros become
 // holes again when imported.
-func (v *Volume) Export(ctx context.Context, name string, w io.Writer) (digest string, err error) {
-	digest, err = v.export(ctx, name, w)
+func (v *Volume) Export(ctx context.Context, name string, w io.Writer, opts ExportOptions) (digest string, err error) {
+	if opts.Since == "" {
+		digest, err = v.exportWhole(ctx, name, w, opts)
+	} else {
+		digest, err = v.exportSince(ctx, name, w, opts)
+	}
 	return digest, wrap(Error{Op: "export", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
 }
 
-func (v *Volume) export(ctx context.Context, name string, w io.Writer) (string, error) {
+func (v *Volume) exportWhole(ctx context.Context, name string, w io.Writer, opts ExportOptions) (string, error) {
 	snap, err := v.Find(ctx, name)
 	if err != nil {
 		return "", err
@@ -73,7 +91,7 @@ func (v *Volume) export(ctx context.Context, name string, w io.Writer) (string, 
 		return "", err
 	}
 	defer done()
-	return exportTo(ctx, w, snap.manifest(), func(e *exporter) error {
+	return exportTo(ctx, w, opts, snap.manifest(), func(e *exporter) error {
 		var st unix.Stat_t
 		if err := unix.Fstat(int(root.Fd()), &st); err != nil {
 			return err
@@ -87,12 +105,13 @@ func (s Snapshot) manifest() Manifest {
 }
 
 // exportTo writes a stream around the entries that tree writes, and returns its digest.
-func exportTo(ctx context.Context, w io.Writer, m Manifest, tree func(*exporter) error) (string, error) {
+func exportTo(ctx context.Context, w io.Writer, opts ExportOptions, m Manifest, tree func(*exporter) error) (string, error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return "", err
 	}
 	e := &exporter{ctx: ctx, sum: sha256.New(), tar: tar.NewWriter(z), links: map[inode]*exportedLink{}}
+	e.done.report = opts.Progress
 	digest, err := e.all(m, tree)
 	return digest, errors.Join(err, z.Close())
 }
@@ -103,6 +122,7 @@ type exporter struct {
 	sum   hash.Hash
 	buf   [256 << 10]byte
 	links map[inode]*exportedLink
+	done  tally
 }
 
 // An exportedLink is a file with several names that has been written.
@@ -241,6 +261,7 @@ func (e *exporter) content(fd int, name string, size int64) error {
 			return err
 		}
 		size -= int64(n)
+		e.done.add(0, int64(n))
 	}
 	return nil
 }

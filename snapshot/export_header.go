@@ -3,7 +3,6 @@ package snapshot
 import (
 	"archive/tar"
 	"fmt"
-	"golang.org/x/sys/unix"
 	"hash"
 	"maps"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // specialHeader is that of what has no content.
@@ -67,6 +68,9 @@ func (e *exporter) write(h *tar.Header) error {
 	sumHeader(e.sum, h)
 	if err := e.tar.WriteHeader(h); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Clean(h.Name), err)
+	}
+	if h.Name != manifestEntry && h.Name != digestEntry {
+		e.done.add(1, 0)
 	}
 	return nil
 }

@@ -13,19 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ExportSince writes what a snapshot differs by from an older one of the volume, its
-// parent, in the manner of Export. [Volume.Import] makes the snapshot of it, in a volume
-// that has a copy of the parent. Nothing of the trees is compared by times alone, so
-// that it reads whatever the file system cannot tell to be the same.
-//
-// Files with several names are always written.
-func (v *Volume) ExportSince(ctx context.Context, parent, name string, w io.Writer) (digest string, err error) {
-	digest, err = v.exportSince(ctx, parent, name, w)
-	return digest, wrap(Error{Op: "export", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)
-}
-
-func (v *Volume) exportSince(ctx context.Context, parent, name string, w io.Writer) (string, error) {
-	old, err := v.Find(ctx, parent)
+// exportSince writes what a snapshot differs by from the one of opts.
+func (v *Volume) exportSince(ctx context.Context, name string, w io.Writer, opts ExportOptions) (string, error) {
+	old, err := v.Find(ctx, opts.Since)
 	if err != nil {
 		return "", err
 	}
@@ -34,9 +24,9 @@ func (v *Volume) exportSince(ctx context.Context, parent, name string, w io.Writ
 		return "", err
 	}
 	if old.ID == "" {
-		return "", fmt.Errorf("snapshot %s was taken by an older version and has no ID: %w", parent, ErrNotSupported)
+		return "", fmt.Errorf("snapshot %s was taken by an older version and has no ID: %w", opts.Since, ErrNotSupported)
 	}
-	a, _, closeA, err := v.side(ctx, parent)
+	a, _, closeA, err := v.side(ctx, opts.Since)
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +38,7 @@ func (v *Volume) exportSince(ctx context.Context, parent, name string, w io.Writ
 	defer closeB()
 	m := snap.manifest()
 	m.Format, m.Since = 2, old.ID
-	return exportTo(ctx, w, m, func(e *exporter) error {
+	return exportTo(ctx, w, opts, m, func(e *exporter) error {
 		x := &sinceExporter{exporter: e}
 		defer x.leave(0)
 		if err := x.enter(treeEntry, b); err != nil {

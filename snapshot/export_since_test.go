@@ -95,12 +95,12 @@ func carryRandom(t *testing.T, m mangler, to *Store) {
 		var carried, whole, again bytes.Buffer
 		var err error
 		if copied == nil {
-			_, err = m.v.Export(t.Context(), name, &carried)
+			_, err = m.v.Export(t.Context(), name, &carried, ExportOptions{})
 			if err == nil {
 				copied, _, err = to.Import(t.Context(), m.v.Name(), &carried, ImportOptions{})
 			}
 		} else {
-			_, err = m.v.ExportSince(t.Context(), fmt.Sprint("s", m.N(i)), name, &carried)
+			_, err = m.v.Export(t.Context(), name, &carried, ExportOptions{Since: fmt.Sprint("s", m.N(i))})
 			if err == nil {
 				_, err = copied.Import(t.Context(), &carried, ImportOptions{})
 			}
@@ -108,11 +108,11 @@ func carryRandom(t *testing.T, m mangler, to *Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := m.v.Export(t.Context(), name, &whole)
+		want, err := m.v.Export(t.Context(), name, &whole, ExportOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := copied.Export(t.Context(), name, &again); err != nil || got != want {
+		if got, err := copied.Export(t.Context(), name, &again, ExportOptions{}); err != nil || got != want {
 			t.Errorf("%s: digest is %s, was %s, %v", name, got, want, err)
 		}
 	}

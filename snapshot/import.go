@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"golang.org/x/sys/unix"
 	"io"
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ImportOptions limits what a stream may do. The zero value is for streams from one's
@@ -22,6 +23,9 @@ type ImportOptions struct {
 	MaxEntries int64
 	// NoDevices refuses a stream that has device nodes.
 	NoDevices bool
+	// Progress, if given, is called for every file and every 64 KiB of it, by the
+	// goroutine that imports, with how many files and bytes have been unpacked.
+	Progress func(entries, bytes int64)
 }
 
 const (
@@ -35,8 +39,8 @@ const (
 //
 // Whatever is wrong with the stream fails with ErrCorrupt: truncation, flipped bits,
 // names that lead out of the tree, entries out of order or twice, more than opts
-// allows. A stream of a newer version fails with ErrFormat, and one that [Volume.ExportSince]
-// wrote with ErrNotFound, since its parent is not there.
+// allows. A stream of a newer version fails with ErrFormat, and one that is
+// the difference from an older snapshot with ErrNotFound, since that is not there.
 func (s *Store) Import(ctx context.Context, name string, r io.Reader, opts ImportOptions) (*Volume, Snapshot, error) {
 	im := newImporter(ctx, opts)
 	v, err := s.importVolume(ctx, name, r, im)
@@ -108,8 +112,8 @@ func (m Manifest) record(sequence uint64) snapshotRecord {
 	return snapshotRecord{ID: m.ID, Sequence: sequence, Created: m.Created, Metadata: m.Metadata}
 }
 
-// Import adds a snapshot to the volume out of a stream that Export or [Volume.ExportSince]
-// wrote, under its own name and metadata, and leaves the volume's tree as it is. It
+// Import adds a snapshot to the volume out of a stream that Export wrote, whole
+// or as a difference, under its own name and metadata, and leaves the volume's tree as it is. It
 // fails with ErrExists when the volume has a snapshot of that name, with ErrNotFound when
 // the stream is the difference from one of which the volume has no copy, and otherwise
 // as [Store.Import].

@@ -130,7 +130,7 @@ func TestImportBomb(t *testing.T) {
 	}
 	take(t, v, "a", Metadata{})
 	var out bytes.Buffer
-	if _, err := v.Export(t.Context(), "a", &out); err != nil {
+	if _, err := v.Export(t.Context(), "a", &out, ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if out.Len() > 1<<20 {
@@ -161,7 +161,7 @@ func TestCarry(t *testing.T) {
 		s,
 	} {
 		var out bytes.Buffer
-		digest, err := v.Export(t.Context(), "a", &out)
+		digest, err := v.Export(t.Context(), "a", &out, ExportOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

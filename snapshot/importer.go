@@ -9,12 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
 	"hash"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -28,7 +29,7 @@ type importer struct {
 	opts     ImportOptions
 	sum      hash.Hash
 	manifest Manifest
-	entries  int64
+	done     tally
 	zstd     *zstd.Decoder
 	unpacked io.Reader
 	tar      *tar.Reader
@@ -41,7 +42,7 @@ func newImporter(ctx context.Context, opts ImportOptions) *importer {
 	if opts.MaxEntries == 0 {
 		opts.MaxEntries = defaultMaxEntries
 	}
-	return &importer{ctx: ctx, opts: opts, sum: sha256.New()}
+	return &importer{ctx: ctx, opts: opts, sum: sha256.New(), done: tally{report: opts.Progress}}
 }
 
 // limited passes on what it reads until ctx is done or there is too much of it.
@@ -109,7 +110,7 @@ func (im *importer) readTree(root *os.File) error {
 			return im.verify()
 		}
 		sumHeader(im.sum, h)
-		if im.entries++; im.entries > im.opts.MaxEntries {
+		if im.done.add(1, 0); im.done.entries > im.opts.MaxEntries {
 			return corrupt(errors.New("has more entries than are allowed"))
 		}
 		err = step(im.ctx, "unpack entry", func() error { return u.entry(h) })

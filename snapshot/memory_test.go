@@ -24,7 +24,7 @@ func TestMemoryFlat(t *testing.T) {
 			return err
 		},
 		"export": func(v *Volume, sample func()) error {
-			_, err := v.Export(t.Context(), "s", sampler{every(16, sample)})
+			_, err := v.Export(t.Context(), "s", sampler{every(16, sample)}, ExportOptions{})
 			return err
 		},
 		"diff": func(v *Volume, sample func()) error {

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+
 	"golang.org/x/sys/unix"
 )
 

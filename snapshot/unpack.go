@@ -195,6 +195,7 @@ func (u *unpacker) content(fd int, size int64) error {
 			}
 		}
 		at += int64(n)
+		u.done.add(0, int64(n))
 	}
 	return unix.Ftruncate(fd, size)
 }

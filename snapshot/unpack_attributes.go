@@ -2,9 +2,10 @@ package snapshot
 
 import (
 	"archive/tar"
-	"golang.org/x/sys/unix"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // statOf is an entry's header as the kernel has it.

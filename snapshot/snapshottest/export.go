@@ -3,8 +3,9 @@ package snapshottest
 import (
 	"bytes"
 	"errors"
-	"github.com/prologin/rig/snapshot"
 	"testing"
+
+	"github.com/prologin/rig/snapshot"
 )
 
 // checkExport: a stream is the same each time, makes the same tree, and is refused if
@@ -15,11 +16,11 @@ func checkExport(t *testing.T, s *snapshot.Store) {
 	want := Describe(t, v.Path())
 	take(t, v, "a", snapshot.Metadata{Key: "k", Labels: map[string]string{"x": "y", "a": "b"}})
 	var one, two bytes.Buffer
-	digest, err := v.Export(t.Context(), "a", &one)
+	digest, err := v.Export(t.Context(), "a", &one, snapshot.ExportOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := v.Export(t.Context(), "a", &two); err != nil || again != digest || !bytes.Equal(one.Bytes(), two.Bytes()) {
+	if again, err := v.Export(t.Context(), "a", &two, snapshot.ExportOptions{}); err != nil || again != digest || !bytes.Equal(one.Bytes(), two.Bytes()) {
 		t.Errorf("exported again: %s, was %s, %v", again, digest, err)
 	}
 	w, snap, err := s.Import(t.Context(), "web", bytes.NewReader(one.Bytes()), snapshot.ImportOptions{Digest: digest})
@@ -32,7 +33,7 @@ func checkExport(t *testing.T, s *snapshot.Store) {
 		t.Errorf("imported as %+v", snap)
 	}
 	var three bytes.Buffer
-	if again, err := w.Export(t.Context(), "a", &three); err != nil || again != digest || !bytes.Equal(one.Bytes(), three.Bytes()) {
+	if again, err := w.Export(t.Context(), "a", &three, snapshot.ExportOptions{}); err != nil || again != digest || !bytes.Equal(one.Bytes(), three.Bytes()) {
 		t.Errorf("exported from the copy: %s, was %s, %v", again, digest, err)
 	}
 	if b := take(t, w, "b", snapshot.Metadata{}); b.Parent != "a" {

@@ -1,12 +1,13 @@
 package snapshottest
 
 import (
-	"github.com/prologin/rig/snapshot"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prologin/rig/snapshot"
 )
 
 func checkDiff(t *testing.T, s *snapshot.Store) {

@@ -2,12 +2,13 @@ package snapshottest
 
 import (
 	"errors"
-	"github.com/prologin/rig/snapshot"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/prologin/rig/snapshot"
 )
 
 func checkNames(t *testing.T, s *snapshot.Store) {

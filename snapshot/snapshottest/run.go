@@ -2,8 +2,9 @@
 package snapshottest
 
 import (
-	"github.com/prologin/rig/snapshot"
 	"testing"
+
+	"github.com/prologin/rig/snapshot"
 )
 
 // Run checks one driver by what its stores do. It calls open for every check, which

@@ -20,14 +20,14 @@ func checkExportSince(t *testing.T, s *snapshot.Store) {
 	want := Describe(t, v.Path())
 	b := take(t, v, "b", snapshot.Metadata{Key: "k"})
 	var parent, since, whole bytes.Buffer
-	if _, err := v.Export(t.Context(), "a", &parent); err != nil {
+	if _, err := v.Export(t.Context(), "a", &parent, snapshot.ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	digest, err := v.ExportSince(t.Context(), "a", "b", &since)
+	digest, err := v.Export(t.Context(), "b", &since, snapshot.ExportOptions{Since: "a"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := v.ExportSince(t.Context(), "a", "b", new(bytes.Buffer)); err != nil || again != digest {
+	if again, err := v.Export(t.Context(), "b", new(bytes.Buffer), snapshot.ExportOptions{Since: "a"}); err != nil || again != digest {
 		t.Errorf("exported again: %s, was %s, %v", again, digest, err)
 	}
 	_, _, err = s.Import(t.Context(), "web", bytes.NewReader(since.Bytes()), snapshot.ImportOptions{})
@@ -48,18 +48,18 @@ func checkExportSince(t *testing.T, s *snapshot.Store) {
 	}
 	same(t, want, view(t, w, "b"))
 	same(t, view(t, v, "a"), Describe(t, w.Path())) // which was left as it was
-	full, err := v.Export(t.Context(), "b", &whole)
+	full, err := v.Export(t.Context(), "b", &whole, snapshot.ExportOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := w.Export(t.Context(), "b", new(bytes.Buffer)); err != nil || again != full {
+	if again, err := w.Export(t.Context(), "b", new(bytes.Buffer), snapshot.ExportOptions{}); err != nil || again != full {
 		t.Errorf("whole export of the copy: %s, of the original %s, %v", again, full, err)
 	}
 	_, err = w.Import(t.Context(), bytes.NewReader(since.Bytes()), snapshot.ImportOptions{})
 	is(t, err, snapshot.ErrExists)
 	restore(t, w, "b")
 	same(t, want, Describe(t, w.Path()))
-	_, err = v.ExportSince(t.Context(), "missing", "b", new(bytes.Buffer))
+	_, err = v.Export(t.Context(), "b", new(bytes.Buffer), snapshot.ExportOptions{Since: "missing"})
 	is(t, err, snapshot.ErrNotFound)
 }
 

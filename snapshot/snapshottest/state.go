@@ -3,13 +3,14 @@ package snapshottest
 import (
 	"context"
 	"errors"
-	"github.com/moby/sys/mountinfo"
-	"github.com/prologin/rig/snapshot"
-	"golang.org/x/sys/unix"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/prologin/rig/snapshot"
+	"golang.org/x/sys/unix"
 )
 
 // checkBusy: while something is mounted from the tree, as a machine does, the tree

@@ -1,11 +1,12 @@
 package snapshottest
 
 import (
-	"github.com/prologin/rig/snapshot"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/prologin/rig/snapshot"
 )
 
 func checkEmpty(t *testing.T, s *snapshot.Store) {
