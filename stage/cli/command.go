@@ -42,7 +42,7 @@ func (c *Command) Say(format string, args ...any) {
 // go, what happens on failure, and the lines that tell how to go on.
 func (c *Command) Options(o stage.Options) stage.Options {
 	o.Events = c.event
-	o.OnFailure = policies[c.OnFailure]
+	o.OnFailure = c.policy()
 	if shell := o.Shell; shell != nil {
 		o.Shell = func(ctx context.Context, machine string) error {
 			defer c.pauseView()()
@@ -54,7 +54,7 @@ func (c *Command) Options(o stage.Options) stage.Options {
 }
 
 // KeepFailed reports whether a machine whose stage failed is to be left running.
-func (c *Command) KeepFailed() bool { return policies[c.OnFailure] == stage.PolicyKeep }
+func (c *Command) KeepFailed() bool { return c.policy() == stage.PolicyKeep }
 
 func (c *Command) hint(machine, stageName string) (resume, shell string) {
 	resume = strings.Join(append([]string{c.program.Name}, c.given...), " ")

@@ -63,8 +63,12 @@ func (l *List) Set(s string) error {
 	return nil
 }
 
-var policies = map[string]stage.Policy{
-	"": stage.PolicyStop, "stop": stage.PolicyStop, "keep": stage.PolicyKeep, "shell": stage.PolicyShell, "rollback": stage.PolicyRollback,
+// policy is what OnFailure names, which validate has seen.
+func (f *Flags) policy() (p stage.Policy) {
+	if p.UnmarshalText([]byte(f.OnFailure)) != nil {
+		return stage.PolicyStop
+	}
+	return p
 }
 
 // group is a part of the flags under a title of its own in the usage text.
