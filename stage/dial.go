@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -110,12 +111,29 @@ type insideConn struct {
 	cancel func()
 	ended  chan struct{}
 
+	expired atomic.Bool
+
 	mu       sync.Mutex
 	deadline *time.Timer
 }
 
-func (c *insideConn) Read(p []byte) (int, error)  { return c.r.Read(p) }
-func (c *insideConn) Write(p []byte) (int, error) { return c.w.Write(p) }
+func (c *insideConn) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	return n, c.reason(err)
+}
+
+func (c *insideConn) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	return n, c.reason(err)
+}
+
+// reason says that it was the deadline that closed the connection, if so.
+func (c *insideConn) reason(err error) error {
+	if err != nil && c.expired.Load() {
+		return fmt.Errorf("%s: %w", c.addr.address, os.ErrDeadlineExceeded)
+	}
+	return err
+}
 
 // Close ends the command and waits for it.
 func (c *insideConn) Close() error {
@@ -145,7 +163,8 @@ func (c *insideConn) SetDeadline(t time.Time) error {
 }
 
 func (c *insideConn) expire() {
-	c.r.CloseWithError(fmt.Errorf("%s: %w", c.addr.address, os.ErrDeadlineExceeded))
+	c.expired.Store(true)
+	c.r.Close()
 	c.w.Close()
 	c.cancel()
 }
