@@ -101,6 +101,40 @@ func TestOnlyOfflineRestore(t *testing.T) {
 	f.wantLog("gw", "g1 g2 g3")
 }
 
+// TestOfflineWakes: a stage whose snapshot cannot be restored runs again, and for that
+// needs a machine that was to be left alone.
+func TestOfflineWakes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pair())
+	f.plan.Setups[0].Stages[1].Steps = []stage.Step{elsewhere("gw")}
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
+	if err := f.machines["gw"].Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	f.machines["web"].Die() // its tree is not in order
+	for i := range 2 {      // of w3 and w2
+		f.volumes["web"].Fail("Restore", i, errInjected)
+	}
+	f.run(stage.Steering{Offline: true}, "web/w2", "web/w3")
+	if running, err := f.machines["gw"].Running(context.Background()); err != nil || !running {
+		t.Errorf("gw runs: %v, %v", running, err)
+	}
+}
+
+// elsewhere is a step that runs a command in another machine.
+type elsewhere string
+
+func (e elsewhere) String() string              { return "true, in " + string(e) }
+func (e elsewhere) Manual(string) []stage.Line  { return nil }
+func (e elsewhere) Ingredients(r *stage.Recipe) { r.Text("machine", string(e)) }
+func (e elsewhere) Run(ctx context.Context, s *stage.Session) error {
+	other, err := s.On(string(e))
+	if err != nil {
+		return err
+	}
+	return other.Exec(ctx, stage.Command{Args: []string{"true"}})
+}
+
 func TestQuiesce(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

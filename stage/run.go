@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,7 @@ type run struct {
 	tracks   []*track
 	slots    chan struct{}
 	logs     string
+	waking   sync.Mutex
 
 	result Result // guarded by Lab.mu
 }

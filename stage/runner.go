@@ -50,7 +50,7 @@ func (m *machine) do(ctx context.Context) error {
 		}
 		w.done.close(nil)
 	}
-	if !ran && m.up && !m.steering.Offline {
+	if !ran && !m.steering.Offline && m.up {
 		return m.slot(ctx, func() error { return m.verify(ctx) })
 	}
 	return nil
@@ -77,6 +77,11 @@ func (m *machine) prepare(ctx context.Context) error {
 	if !m.up {
 		return nil
 	}
+	return m.boot(ctx)
+}
+
+// boot starts the machine unless it runs.
+func (m *machine) boot(ctx context.Context) error {
 	running, err := m.target.Machine.Running(ctx)
 	if err != nil {
 		return m.fail("start", nil, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -47,8 +48,25 @@ func (m *machine) await(ctx context.Context, w *work) error {
 			m.emit(Event{Kind: StageBlocked, Machine: m.setup.Machine, Stage: w.Name, Err: "needs " + need})
 			return err
 		}
+		if err := m.wake(ctx, need); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// wake starts the machine of a complete stage if it was to be left alone: a stage that
+// was thought to be cached needs it after all. Nothing else starts or stops that machine.
+func (r *run) wake(ctx context.Context, need string) error {
+	r.waking.Lock()
+	defer r.waking.Unlock()
+	i := slices.IndexFunc(r.tracks, func(t *track) bool { return t.setup.Machine == r.find(need).ref.machine })
+	t := r.tracks[i]
+	if t.up && !t.woken {
+		return nil
+	}
+	t.up, t.woken = true, true
+	return (&machine{run: r, track: t}).boot(ctx)
 }
 
 func (r *run) find(need string) *work {

@@ -21,6 +21,7 @@ type track struct {
 	clean   bool // the tree is that of resume already
 	running bool // the machine runs
 	up      bool // the machine must run
+	woken   bool // it must because of a stage that was thought to be cached
 
 	warned bool   // that the machine cannot be frozen
 	binds  []Bind // what the machine was started with, or will be
