@@ -38,6 +38,10 @@ type CheckpointTree struct {
 	Binds []Bind `json:",omitempty"`
 }
 
+// checkpointPrefix begins the names of a checkpoint's snapshots. Unlike a stage's they
+// have no key.
+const checkpointPrefix = "checkpoint-"
+
 // Checkpoint saves the trees of all machines at one moment under one name. All that
 // run are frozen together while it is done; one that is no [Freezer] makes it fail with
 // [ErrNotSupported]. A name in use is an error that matches [fs.ErrExist].
@@ -58,7 +62,7 @@ func (l *Lab) Checkpoint(ctx context.Context, name string) (c Checkpoint, err er
 		if _, ok := t.target.Machine.(Freezer); t.running && !ok {
 			return c, &Error{Op: "freeze", Machine: t.setup.Machine, Err: ErrNotSupported}
 		}
-		tree := CheckpointTree{Snapshot: "checkpoint-" + name, Running: t.running}
+		tree := CheckpointTree{Snapshot: checkpointPrefix + name, Running: t.running}
 		if t.state.Clean {
 			tree.Key = t.state.Tree
 		}
@@ -67,7 +71,7 @@ func (l *Lab) Checkpoint(ctx context.Context, name string) (c Checkpoint, err er
 		}
 		c.Trees[t.setup.Machine] = tree
 	}
-	if err := r.saveTogether(ctx, "checkpoint-"+name); err != nil {
+	if err := r.saveTogether(ctx, checkpointPrefix+name); err != nil {
 		return c, err
 	}
 	data, err := json.MarshalIndent(c, "", "\t")

@@ -11,7 +11,8 @@ import (
 
 // Prune removes the snapshots that are filed under none of the plan's present keys,
 // with what is recorded of them, and returns their names as "machine/snapshot". Those
-// of the bases, of checkpoints and of failed stages stay. Going back to an earlier
+// of the bases, of checkpoints and of failed stages stay; what is left of a checkpoint that
+// was made or removed only in part does not. Going back to an earlier
 // version of the plan then takes running its stages again.
 func (l *Lab) Prune(ctx context.Context) ([]string, error) {
 	r, unlock, err := l.begin(ctx)
@@ -25,11 +26,15 @@ func (l *Lab) Prune(ctx context.Context) ([]string, error) {
 			keys[t.keyOf(i-1)] = true
 		}
 	}
+	points, err := l.Checkpoints()
+	if err != nil {
+		return nil, err
+	}
 	var removed []string
 	var errs []error
 	for _, t := range r.tracks {
 		for _, s := range t.saved {
-			if s.Key == "" || keys[s.Key] {
+			if s.Key == "" && !partOfNone(s, points) || keys[s.Key] {
 				continue
 			}
 			err := t.target.Volume.Remove(ctx, s.Name)
@@ -41,6 +46,12 @@ func (l *Lab) Prune(ctx context.Context) ([]string, error) {
 		}
 	}
 	return removed, errors.Join(append(errs, l.pruneRecords(keys, r.tracks))...)
+}
+
+// partOfNone reports whether a snapshot was made for a checkpoint that there is not.
+func partOfNone(s Saved, points []Checkpoint) bool {
+	name, ok := strings.CutPrefix(s.Name, checkpointPrefix)
+	return ok && !slices.ContainsFunc(points, func(c Checkpoint) bool { return c.Name == name })
 }
 
 // pruneRecords keeps, besides the present ones, those of each stage's last completion,

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/check"
 )
 
 func TestRollback(t *testing.T) {
@@ -189,8 +190,10 @@ func TestPrune(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t, single("one", "two"))
 	f.run(stage.Steering{}, "gw/one", "gw/two")
-	if _, err := f.lab().Checkpoint(ctx, "c"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"c", "half"} {
+		if _, err := f.lab().Checkpoint(ctx, name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	f.plan.Setups[0].Stages[1].Steps = []stage.Step{do("zwei")}
 	f.run(stage.Steering{}, "gw/two")
@@ -200,6 +203,13 @@ func TestPrune(t *testing.T) {
 	}
 	if again, err := f.lab().Prune(ctx); err != nil || again != nil {
 		t.Errorf("again removed %q, %v", again, err)
+	}
+	f.volumes["gw"].Fail("Remove", 0, errInjected)
+	if err := f.lab().RemoveCheckpoint(ctx, "half"); !errors.Is(err, errInjected) {
+		t.Errorf("removal that fails halfway: %v", err)
+	}
+	if removed, err := f.lab().Prune(ctx); err != nil || !slices.Equal(removed, []string{"gw/checkpoint-half"}) {
+		t.Errorf("removed %q, %v", removed, err)
 	}
 	f.run(stage.Steering{})
 	f.run(stage.Steering{From: "one"}, "gw/one", "gw/two")
@@ -217,5 +227,28 @@ func TestOldLogsGo(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(f.opts.StateDir, "logs", "*"))
 	if err != nil || len(logs) != 20 {
 		t.Errorf("%d runs' logs, %v", len(logs), err)
+	}
+}
+
+// TestBisectSession: what a check of Bisect sees is what the stage's own checks see, with
+// the machines that the stage needs.
+func TestBisectSession(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, pair())
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
+	var missing []string
+	look := func(ctx context.Context, s *stage.Session) error {
+		if _, err := s.On("gw"); err != nil {
+			missing = append(missing, err.Error())
+		}
+		return without{command{"w2"}}.Probe(ctx, s)
+	}
+	got, err := f.lab().Bisect(context.Background(), "web", check.Func{Name: "looks", Look: look})
+	if err != nil || got != "w2" {
+		t.Errorf("found %q, %v", got, err)
+	}
+	// Of the three stages w3, at which the tree is, w2 and w1 are looked at.
+	if len(missing) != 2 {
+		t.Errorf("gw is not seen: %q", missing)
 	}
 }
