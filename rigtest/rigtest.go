@@ -9,14 +9,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/archboot"
 	"github.com/prologin/rig/archboot/archtest"
@@ -51,9 +47,6 @@ type Lab struct {
 
 // prefix is the same for all labs, since each has a network namespace of its own.
 var prefix = netip.MustParsePrefix("10.75.0.1/24")
-
-// count tells the labs of this process apart.
-var count atomic.Int64
 
 // New returns the lab of a test, which goes when the test ends. It skips the test
 // where machines cannot be booted, or with -short. It blocks while the base is made.
@@ -132,28 +125,6 @@ func (l *Lab) check(what string, err error) {
 	}
 }
 
-// namePrefix begins the names of all machines and trees of tests on the host. The
-// process and a number follow, then the name that the test gave.
-const namePrefix = "rigtest."
-
-// sweep removes the machines and trees of tests whose process is no more.
-func (l *Lab) sweep(ctx context.Context) error {
-	names, err := l.lab.Names(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range names {
-		rest, ours := strings.CutPrefix(name, namePrefix)
-		pid, _, _ := strings.Cut(rest, ".")
-		n, err := strconv.Atoi(pid)
-		if ours && err == nil && unix.Kill(n, 0) == unix.ESRCH {
-			errs = append(errs, l.lab.Discard(ctx, name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // Machine is a machine of a test.
 type Machine struct {
 	*nspawn.Machine
@@ -173,7 +144,7 @@ func (l *Lab) Machine(name string) *Machine {
 	l.next = l.next.Next()
 	l.mu.Unlock()
 	config := lab.Machine{
-		Name:   fmt.Sprintf("%s%d.%d.%s", namePrefix, os.Getpid(), count.Add(1), name),
+		Name:   machineName(name),
 		Config: nspawn.Config{Hostname: name, SuppressSync: true},
 	}
 	l.t.Cleanup(func() { l.check("remove "+name, l.lab.Discard(context.Background(), config.Name)) })
