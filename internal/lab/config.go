@@ -84,8 +84,15 @@ func (c *Config) machine(name string) *Machine {
 	return nil
 }
 
-// config completes what a machine is started with. Waiting for the network at boot
-// is masked: no address comes before a stage has configured one.
+// masked are units that only hold a machine up: no address comes before a stage has
+// configured one, and nobody is there to be asked for a password. Each path unit takes
+// one of the inotify instances that all of the host's machines share, 128 by default.
+var masked = []string{
+	"systemd-networkd-wait-online.service",
+	"systemd-ask-password-console.path", "systemd-ask-password-wall.path",
+}
+
+// config completes what a machine is started with.
 func (c *Config) config(m *Machine, root string, zoned bool) nspawn.Config {
 	config := m.Config
 	config.Name, config.Root = m.Name, root
@@ -102,6 +109,6 @@ func (c *Config) config(m *Machine, root string, zoned bool) nspawn.Config {
 	if config.Network.MAC == nil {
 		config.Network.MAC = netsetup.MAC(c.Bridge(), m.Name)
 	}
-	config.KernelCommandLine = append(nspawn.MaskUnits("systemd-networkd-wait-online.service"), config.KernelCommandLine...)
+	config.KernelCommandLine = append(nspawn.MaskUnits(masked...), config.KernelCommandLine...)
 	return config
 }
