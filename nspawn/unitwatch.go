@@ -44,6 +44,12 @@ func (s *unitState) ended() bool {
 	return !s.job && (!s.loaded || s.active == "inactive" || s.active == "failed")
 }
 
+// changing reports whether the unit will be something else in a moment: what has
+// ended and has a job is restarted, or stopped once more.
+func (s *unitState) changing() bool {
+	return s.active == "deactivating" || s.job && (s.active == "inactive" || s.active == "failed")
+}
+
 // exitStatus is how the unit's process has ended.
 func (s *unitState) exitStatus() ExitStatus {
 	if s.code != cldExited {
@@ -157,7 +163,7 @@ func (w *unitWatch) end(ctx context.Context, nspawn *pidfd) (status ExitStatus, 
 		switch {
 		case err != nil || !state.loaded: // nobody has kept it
 			return nspawn.status(), false
-		case state.mainPID == nspawn.pid || state.active == "deactivating":
+		case state.mainPID == nspawn.pid || state.changing():
 			if w.await(ctx) != nil {
 				return nspawn.status(), state.began
 			}
