@@ -81,18 +81,20 @@ for g in "${groups[@]}"; do
 	done
 done
 
-mkfifo "$run/uplink"
+# Both are held open for reading and writing, so that no open waits for the other side.
+mkfifo "$run/made" "$run/wired"
+exec 7<>"$run/made" 8<>"$run/wired"
 (
 	for g in "${groups[@]}"; do echo "$BASHPID" >"$g/cgroup.procs"; done
 	exec env -i TERM="${TERM:-dumb}" HOME=/root LANG=C.UTF-8 CI="${CI-}" \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		unshare --mount --net --pid --ipc --uts --cgroup --fork --kill-child --propagation private \
-		bash "$run/inside.sh" "$root" "$run/uplink" "$@"
-) <&0 &
+		bash "$run/inside.sh" "$root" "$run" "$@"
+) <&0 7>&- 8>&- &
 inside=$!
-read -r _ <"$run/uplink" # the namespaces are there
+read -rt 60 _ <&7 || { echo "fresh.sh: no namespaces after a minute" >&2; exit 1; }
 slirp4netns --configure --mtu=1400 --disable-host-loopback \
-	"$(pgrep -P "$inside" | head -n 1)" tap0 >/dev/null 2>"$run/slirp.log" &
+	"$(pgrep -P "$inside" | head -n 1)" tap0 >/dev/null 2>"$run/slirp.log" 7>&- 8>&- &
 slirp=$!
-echo go >"$run/uplink"
+echo >&8
 wait "$inside"

@@ -1,6 +1,6 @@
-# inside.sh ROOT UPLINK COMMAND…: fresh.sh's other half, in the new namespaces.
+# inside.sh ROOT RUN COMMAND…: fresh.sh's other half, in the new namespaces.
 set -euo pipefail
-root=$1 uplink=$2; shift 2
+root=$1 run=$2; shift 2
 
 mount --bind "$root" "$root"
 mount --rbind /dev "$root/dev"
@@ -17,7 +17,7 @@ findmnt -rno TARGET,FSTYPE,OPTIONS -t tmpfs,cgroup,cgroup2 | grep ' cgroup2\? \|
 		esac
 	done
 hostname fresh
-echo ready >"$uplink"; read -r _ <"$uplink"
+echo >"$run/made"; read -r _ <"$run/wired"
 cd "$root"
 mkdir -p old
 pivot_root . old
