@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,8 +49,8 @@ func serve(path string) error {
 	for {
 		m, err := lines.next()
 		switch {
-		case err == io.EOF: // nobody listens any more
-			running.end()
+		case err == io.EOF:
+			running.endIf(func() bool { return hungUp(raw) })
 		case err != nil:
 			return err
 		case m.Start != nil:
@@ -84,6 +85,16 @@ func (p *port) Read(buf []byte) (n int, err error) {
 		return 0, broken
 	}
 	return max(n, 0), err
+}
+
+// hungUp tells whether the other side of a port is not connected.
+func hungUp(raw syscall.RawConn) (is bool) {
+	err := raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd)}}
+		_, err := unix.Poll(poll, 0)
+		is = err == nil && poll[0].Revents&unix.POLLHUP != 0
+	})
+	return is && err == nil
 }
 
 // lines reads messages, and passes over what is none.
@@ -187,6 +198,22 @@ func (c *command) endInput() {
 		c.closed = true
 		close(c.input)
 	}
+}
+
+// hangUpDelay is how much later than what the next user sends the news may come that
+// the last one has left: the driver learns of the two in different ways.
+const hangUpDelay = 2 * time.Second
+
+// endIf ends a command, if there is one and what is asked soon is true.
+func (c *command) endIf(gone func() bool) {
+	if c == nil {
+		return
+	}
+	time.AfterFunc(hangUpDelay, func() {
+		if gone() {
+			c.cancel()
+		}
+	})
 }
 
 // end ends a command, if there is one, that nobody waits for any more.
