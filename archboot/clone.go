@@ -72,15 +72,11 @@ func (c *claim) resolveBase(base string) (string, error) {
 	if strings.HasPrefix(c.path+"/", path+"/") {
 		return "", fmt.Errorf("%w: %s is in its own base %s", ErrInvalid, c.path, path)
 	}
-	t, err := openTree(path)
+	t, err := openFinished(path)
 	if err != nil {
-		return "", err
-	}
-	defer t.Close()
-	if err := checkComplete(t); err != nil {
 		return "", fmt.Errorf("base %s: %w", path, err)
 	}
-	return path, nil
+	return path, t.Close()
 }
 
 // errNoSnapshot says that the tree has to be copied.

@@ -61,14 +61,11 @@ func identify(ctx context.Context, root string, id Identity) error {
 	if err != nil {
 		return err
 	}
-	t, err := openTree(path)
+	t, err := openFinished(path)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	if err := checkComplete(t); err != nil {
-		return err
-	}
 	return id.apply(t, hash)
 }
 
@@ -108,6 +105,18 @@ func (id Identity) apply(t *intree.Tree, hash string) error {
 func DeriveMachineID(lab, machine string) MachineID {
 	sum := sha256.Sum256(fmt.Appendf(nil, "archboot machine-id\x00%d\x00%s%s", len(lab), lab, machine))
 	return MachineID(formatMachineID([16]byte(sum[:16])))
+}
+
+// openFinished opens the tree of a root whose bootstrap is through.
+func openFinished(root string) (*intree.Tree, error) {
+	t, err := openTree(root)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkComplete(t); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
 }
 
 // checkComplete refuses what is no root, or not yet.

@@ -54,14 +54,11 @@ func operate(ctx context.Context, root string, c Config, args []string) error {
 		return err
 	}
 	defer unlock(lock.dir)
-	t, err := openTree(path)
+	t, err := openFinished(path)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	if err := checkComplete(t); err != nil {
-		return err
-	}
 	return b.operateIn(ctx, t, path, args)
 }
 
