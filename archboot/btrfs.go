@@ -1,33 +1,14 @@
 package archboot
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
-
-// The two requests of linux/btrfs.h that clones need. Other modules for it want cgo.
-const (
-	iocSnapDestroy  = 0x5000940f
-	iocSnapCreateV2 = 0x50009417
-)
-
-// volArgs is struct btrfs_ioctl_vol_args.
-type volArgs struct {
-	fd   int64
-	name [4088]byte
-}
-
-// volArgsV2 is struct btrfs_ioctl_vol_args_v2.
-type volArgsV2 struct {
-	fd      int64
-	transid uint64
-	flags   uint64
-	unused  [4]uint64
-	name    [4040]byte
-}
 
 // snapshot makes target, which must not exist, a writable snapshot of a subvolume. It
 // fails where base is no subvolume of a btrfs that target is to be on as well.
@@ -37,29 +18,25 @@ func snapshot(base, target string) error {
 		return err
 	}
 	defer from.Close()
-	args := volArgsV2{fd: int64(from.Fd())}
-	return subvolume(target, iocSnapCreateV2, args.name[:], unsafe.Pointer(&args))
+	whole, err := btrfs.IsSubvolume(from)
+	if err == nil && !whole { // older kernels would take the subvolume around it
+		err = fmt.Errorf("%s is no subvolume: %w", base, unix.EINVAL)
+	}
+	if err != nil {
+		return err
+	}
+	return above(target, func(dir *os.File, name string) error { return btrfs.SnapshotIn(dir, name, from, false) })
 }
 
 // destroy removes a subvolume.
-func destroy(path string) error {
-	var args volArgs
-	return subvolume(path, iocSnapDestroy, args.name[:], unsafe.Pointer(&args))
-}
+func destroy(path string) error { return above(path, btrfs.DeleteIn) }
 
-// subvolume makes a request on the directory above path, with the last element of
-// path in its arguments.
-func subvolume(path string, request uintptr, name []byte, args unsafe.Pointer) error {
+// above makes a request on the directory above path, for the last element of path.
+func above(path string, request func(dir *os.File, name string) error) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if base := filepath.Base(path); copy(name[:len(name)-1], base) < len(base) {
-		return unix.ENAMETOOLONG
-	}
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, dir.Fd(), request, uintptr(args)); errno != 0 {
-		return &os.PathError{Op: "btrfs ioctl", Path: path, Err: errno}
-	}
-	return nil
+	return request(dir, filepath.Base(path))
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 // Btrfs returns the driver that makes trees subvolumes and freezes them by
@@ -150,7 +152,7 @@ func fillStub(ctx context.Context, to *os.File, path string, src *os.File, readO
 		return &os.PathError{Op: "remove stub", Path: path, Err: err}
 	}
 	err = step(ctx, "snapshot nested", func() error {
-		return snapshotIn(parent, filepath.Base(path), src, readOnly)
+		return btrfs.SnapshotIn(parent, filepath.Base(path), src, readOnly)
 	})
 	return errors.Join(err, setModTime(parent, info.ModTime()))
 }
@@ -212,7 +214,7 @@ func removeSubvolume(ctx context.Context, root *os.File, path string) error {
 		return err
 	}
 	defer parent.Close()
-	return step(ctx, "delete subvolume", func() error { return destroyIn(parent, filepath.Base(path)) })
+	return step(ctx, "delete subvolume", func() error { return btrfs.DeleteIn(parent, filepath.Base(path)) })
 }
 
 func (btrfsDriver) Place(ctx context.Context, tree, path string) error {
@@ -286,9 +288,8 @@ func openNested(root *os.File, path string) (*os.File, error) {
 }
 
 func onlySubvolume(f *os.File) (*os.File, error) {
-	var st unix.Stat_t
-	err := unix.Fstat(int(f.Fd()), &st)
-	if err == nil && st.Ino != firstFreeObjectID {
+	whole, err := btrfs.IsSubvolume(f)
+	if err == nil && !whole {
 		err = fmt.Errorf("%s is %w", f.Name(), errNoSubvolume)
 	}
 	if err != nil {

@@ -9,13 +9,12 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 // The requests of linux/btrfs.h that this package makes itself.
 const (
-	iocSnapDestroy    = 0x5000940f
-	iocSnapCreateV2   = 0x50009417
-	iocResize         = 0x50009403
 	iocGetFlags       = 0x80089419
 	iocSetFlags       = 0x4008941a
 	iocGetSubvolInfo  = 0x81f8943c
@@ -25,21 +24,6 @@ const (
 	rootReadOnly      = 1 << 0 // BTRFS_ROOT_SUBVOL_RDONLY: the same, on disk
 	firstFreeObjectID = 256    // the inode of the root of every subvolume
 )
-
-// volArgs is struct btrfs_ioctl_vol_args.
-type volArgs struct {
-	fd   int64
-	name [4088]byte
-}
-
-// volArgsV2 is struct btrfs_ioctl_vol_args_v2.
-type volArgsV2 struct {
-	fd      int64
-	transid uint64
-	flags   uint64
-	unused  [4]uint64
-	name    [4040]byte
-}
 
 // subvolInfo is struct btrfs_ioctl_get_subvol_info_args.
 type subvolInfo struct {
@@ -73,56 +57,10 @@ type inoLookupUser struct {
 	path   [3824]byte
 }
 
-// ioctl makes one request on an open directory.
-func ioctl(f *os.File, op string, request uintptr, arg unsafe.Pointer) error {
-	for {
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(arg))
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR:
-		default:
-			return &os.PathError{Op: op, Path: f.Name(), Err: errno}
-		}
-	}
-}
-
-// setName puts a single file name into an argument's field.
-func setName(field []byte, name string) error {
-	if len(name) > maxName || name == "" {
-		return &os.PathError{Op: "name subvolume", Path: name, Err: unix.ENAMETOOLONG}
-	}
-	copy(field, name)
-	return nil
-}
-
-// snapshotIn makes a snapshot of the subvolume src in parent. It does not include
-// the subvolumes nested in src.
-func snapshotIn(parent *os.File, name string, src *os.File, readOnly bool) error {
-	args := volArgsV2{fd: int64(src.Fd())}
-	if readOnly {
-		args.flags = subvolReadOnly
-	}
-	if err := setName(args.name[:], name); err != nil {
-		return err
-	}
-	return ioctl(parent, "snapshot into", iocSnapCreateV2, unsafe.Pointer(&args))
-}
-
-// destroyIn deletes the subvolume of that name, which must have none nested in it,
-// from parent. The space comes back later, in the background.
-func destroyIn(parent *os.File, name string) error {
-	var args volArgs
-	if err := setName(args.name[:], name); err != nil {
-		return err
-	}
-	return ioctl(parent, "delete subvolume from", iocSnapDestroy, unsafe.Pointer(&args))
-}
-
 // setReadOnly sets or clears the read-only flag of a subvolume.
 func setReadOnly(subvol *os.File, on bool) error {
 	var flags uint64
-	if err := ioctl(subvol, "get flags of", iocGetFlags, unsafe.Pointer(&flags)); err != nil {
+	if err := btrfs.Ioctl(subvol, "get flags of", iocGetFlags, unsafe.Pointer(&flags)); err != nil {
 		return err
 	}
 	want := flags &^ subvolReadOnly
@@ -132,12 +70,12 @@ func setReadOnly(subvol *os.File, on bool) error {
 	if want == flags {
 		return nil
 	}
-	return ioctl(subvol, "set flags of", iocSetFlags, unsafe.Pointer(&want))
+	return btrfs.Ioctl(subvol, "set flags of", iocSetFlags, unsafe.Pointer(&want))
 }
 
 // infoOf describes the subvolume that f lies in.
 func infoOf(f *os.File) (info subvolInfo, err error) {
-	err = ioctl(f, "get info of", iocGetSubvolInfo, unsafe.Pointer(&info))
+	err = btrfs.Ioctl(f, "get info of", iocGetSubvolInfo, unsafe.Pointer(&info))
 	return info, err
 }
 
@@ -152,7 +90,7 @@ type nested struct {
 func nestedIn(subvol *os.File) ([]nested, error) {
 	var list []nested
 	for args := new(subvolRefs); ; {
-		err := ioctl(subvol, "list subvolumes of", iocGetSubvolRefs, unsafe.Pointer(args))
+		err := btrfs.Ioctl(subvol, "list subvolumes of", iocGetSubvolRefs, unsafe.Pointer(args))
 		if err != nil && !errors.Is(err, unix.EOVERFLOW) { // more than fit at once
 			return nil, err
 		}
@@ -176,7 +114,7 @@ func nestedIn(subvol *os.File) ([]nested, error) {
 // lookup returns the path in subvol at which the subvolume of that id is linked.
 func lookup(subvol *os.File, id, dirID uint64) (string, error) {
 	args := inoLookupUser{dirID: dirID, treeID: id}
-	if err := ioctl(subvol, "look up subvolume in", iocInoLookupUser, unsafe.Pointer(&args)); err != nil {
+	if err := btrfs.Ioctl(subvol, "look up subvolume in", iocInoLookupUser, unsafe.Pointer(&args)); err != nil {
 		return "", err
 	}
 	path := filepath.Join(cString(args.path[:]), cString(args.name[:]))

@@ -5,11 +5,9 @@ package snapshot
 import (
 	"os"
 	"path/filepath"
-	"unsafe"
-)
 
-// iocSubvolCreate is BTRFS_IOC_SUBVOL_CREATE.
-const iocSubvolCreate = 0x5000940e
+	"github.com/prologin/rig/internal/btrfs"
+)
 
 // createSubvolume makes an empty subvolume at an absolute, clean path.
 func createSubvolume(path string) error {
@@ -18,11 +16,7 @@ func createSubvolume(path string) error {
 		return err
 	}
 	defer parent.Close()
-	var args volArgs
-	if err := setName(args.name[:], filepath.Base(path)); err != nil {
-		return err
-	}
-	return ioctl(parent, "create subvolume in", iocSubvolCreate, unsafe.Pointer(&args))
+	return btrfs.CreateIn(parent, filepath.Base(path))
 }
 
 // snapshotSubvolume makes dst a snapshot of the subvolume src, without those nested
@@ -38,5 +32,5 @@ func snapshotSubvolume(dst, src string, readOnly bool) error {
 		return err
 	}
 	defer from.Close()
-	return snapshotIn(parent, filepath.Base(dst), from, readOnly)
+	return btrfs.SnapshotIn(parent, filepath.Base(dst), from, readOnly)
 }

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 // Trees and kinds of items of linux/btrfs_tree.h.
@@ -124,7 +126,7 @@ func (s *search) request() error {
 		}
 		args := (*searchArgs)(unsafe.Pointer(&s.buf[0]))
 		args.searchKey, args.size, args.items = s.key, uint64(size), 1<<32-1
-		err := ioctl(s.dir, "search", iocTreeSearchV2, unsafe.Pointer(args))
+		err := btrfs.Ioctl(s.dir, "search", iocTreeSearchV2, unsafe.Pointer(args))
 		if !errors.Is(err, unix.EOVERFLOW) || size == largeBuffer {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 const iocInoLookup = 0xd0009412
@@ -37,7 +39,7 @@ func (s *side) path(inode uint64) (string, bool, error) {
 		name             [4080]byte
 	}
 	args.treeID, args.objectID = s.id, inode
-	err := ioctl(s.dir, "look up inode in", iocInoLookup, unsafe.Pointer(&args))
+	err := btrfs.Ioctl(s.dir, "look up inode in", iocInoLookup, unsafe.Pointer(&args))
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return "", false, err
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 const (
@@ -27,7 +29,7 @@ func (btrfsDriver) Reclaim(ctx context.Context, dir string) error {
 	}
 	defer f.Close()
 	err = retry(ctx, func() error {
-		if err := ioctl(f, "sync", iocSync, nil); err != nil { // which wakes the cleaner, as syncfs(2) does not
+		if err := btrfs.Ioctl(f, "sync", iocSync, nil); err != nil { // which wakes the cleaner, as syncfs(2) does not
 			return err
 		}
 		_, _, dying, err := newSearch(f, itemsOf(rootTree, orphanObject, orphanItem, orphanItem)).next()
@@ -37,7 +39,7 @@ func (btrfsDriver) Reclaim(ctx context.Context, dir string) error {
 		return err
 	})
 	if err == nil { // what the cleaner dropped is free with the next transaction
-		return ioctl(f, "sync", iocSync, nil)
+		return btrfs.Ioctl(f, "sync", iocSync, nil)
 	}
 	if errors.Is(err, errTaken) {
 		err = fmt.Errorf("space is still being freed: %w", context.Cause(ctx))
@@ -57,7 +59,7 @@ func sysfsOf(dir string) (string, error) {
 		fsid           [16]byte
 		_              [992]byte
 	}
-	if err := ioctl(f, "describe", iocFSInfo, unsafe.Pointer(&info)); err != nil {
+	if err := btrfs.Ioctl(f, "describe", iocFSInfo, unsafe.Pointer(&info)); err != nil {
 		return "", err
 	}
 	id := hex.EncodeToString(info.fsid[:])

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 // mostSuspects bounds the memory: with more changed files than that, walking both
@@ -72,7 +74,7 @@ func partingOf(a, b *os.File, descentA, descentB string) (uint64, bool, error) {
 			return 0, false, err
 		}
 		if info.Flags&rootReadOnly == 0 {
-			if err := ioctl(f, "sync", iocSync, nil); err != nil {
+			if err := btrfs.Ioctl(f, "sync", iocSync, nil); err != nil {
 				return 0, false, err
 			}
 		}

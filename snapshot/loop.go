@@ -8,9 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 // The locks of a pool are open file description locks on two bytes of its file, so
@@ -155,7 +156,5 @@ func resizeToDevice(dir string) error {
 		return err
 	}
 	defer f.Close()
-	var args volArgs
-	copy(args.name[:], "max")
-	return ioctl(f, "resize", iocResize, unsafe.Pointer(&args))
+	return btrfs.Grow(f)
 }

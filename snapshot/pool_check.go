@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/btrfs"
 )
 
 const (
@@ -46,12 +48,12 @@ func (p *Pool) check(ctx context.Context) error {
 	}
 	defer dir.Close()
 	// What is only in memory yet cannot be compared.
-	if err := ioctl(dir, "sync", iocSync, nil); err != nil {
+	if err := btrfs.Ioctl(dir, "sync", iocSync, nil); err != nil {
 		return err
 	}
 	args := &scrubArgs{device: 1, end: lastNumber, flags: scrubReadOnly}
 	done := make(chan error, 1)
-	go func() { done <- ioctl(dir, "check", iocScrub, unsafe.Pointer(args)) }()
+	go func() { done <- btrfs.Ioctl(dir, "check", iocScrub, unsafe.Pointer(args)) }()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
@@ -73,7 +75,7 @@ func cancelScrub(ctx context.Context, dir *os.File, done <-chan error) error {
 		case <-done:
 			return context.Cause(ctx)
 		default:
-			_ = ioctl(dir, "cancel check of", iocScrubCancel, nil)
+			_ = btrfs.Ioctl(dir, "cancel check of", iocScrubCancel, nil)
 			return errTaken
 		}
 	})
