@@ -54,7 +54,7 @@ func (v *view) isolatedPorts() (map[int]bool, error) {
 		return v.isolated, nil
 	}
 	msgs, err := retryDump(func() ([][]byte, error) {
-		req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+		req := v.k.request(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 		req.AddData(nl.NewIfInfomsg(unix.AF_BRIDGE))
 		return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
 	})

@@ -34,7 +34,7 @@ func (l links) present(v *view) (bool, error) {
 func (l links) create(*kernel) error { return nil }
 
 func (l links) destroy(k *kernel) error {
-	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+	req := k.request(unix.RTM_DELLINK, unix.NLM_F_ACK)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(groupOf(l.Bridge))))
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)

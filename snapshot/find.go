@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -79,7 +80,7 @@ func (v *Volume) list() ([]Snapshot, error) {
 		}
 		list = append(list, s)
 	}
-	slices.SortFunc(list, func(a, b Snapshot) int { return int(a.sequence) - int(b.sequence) })
+	slices.SortFunc(list, func(a, b Snapshot) int { return cmp.Compare(a.sequence, b.sequence) })
 	return list, nil
 }
 

@@ -224,7 +224,7 @@ func mountsOf(dir, mark string) []*mountinfo.Info {
 
 func programOf(dir string) string {
 	name, err := os.ReadFile(dir + "/comm")
-	if errors.Is(err, os.ErrNotExist) || err != nil {
+	if err != nil {
 		return "a process"
 	}
 	return strings.TrimSpace(string(name))

@@ -33,12 +33,12 @@ const (
 // what is wrong with it, worst first: nothing if all is well. It changes nothing, and
 // needs no privilege to say that one is missing.
 func Preflight(ctx context.Context, dir string) ([]Finding, error) {
-	real, err := realDir(dir)
+	path, err := realDir(dir)
 	if err != nil {
 		return nil, wrap(Error{Op: "preflight", Path: dir}, err)
 	}
 	var st unix.Statfs_t
-	if err := unix.Statfs(real, &st); err != nil {
+	if err := unix.Statfs(path, &st); err != nil {
 		return nil, wrap(Error{Op: "preflight", Path: dir}, err)
 	}
 	var found []Finding
@@ -56,7 +56,7 @@ func Preflight(ctx context.Context, dir string) ([]Finding, error) {
 		found = append(found, Finding{"space", false, fmt.Errorf("%d MiB are free: %w soon", free>>20, ErrNoSpace), advice(ErrNoSpace)})
 	}
 	if st.Type == unix.BTRFS_SUPER_MAGIC {
-		found = append(found, preflightBtrfs(real)...)
+		found = append(found, preflightBtrfs(path)...)
 	}
 	return found, ctx.Err()
 }
