@@ -187,7 +187,7 @@ func (g cgroup) limit(mount string, limits Limits) error {
 		controller, file, value string
 	}{
 		{limits.Memory > 0, "memory", "memory.max", strconv.FormatUint(limits.Memory, 10)},
-		{limits.CPUs > 0, "cpu", "cpu.max", fmt.Sprintf("%d 100000", int(limits.CPUs*100000))},
+		{limits.CPUs > 0, "cpu", "cpu.max", fmt.Sprintf("%d 100000", limits.cpuTime(100000))},
 		{limits.Tasks > 0, "pids", "pids.max", strconv.FormatUint(limits.Tasks, 10)},
 	}
 	for _, s := range settings {

@@ -213,7 +213,7 @@ func (c *Config) properties(a *arguments) {
 		a.add("--property", fmt.Sprintf("MemoryMax=%d", c.Limits.Memory))
 	}
 	if c.Limits.CPUs > 0 {
-		a.add("--property", fmt.Sprintf("CPUQuota=%d%%", int(c.Limits.CPUs*100)))
+		a.add("--property", fmt.Sprintf("CPUQuota=%d%%", c.Limits.cpuTime(100)))
 	}
 	if c.Limits.Tasks > 0 {
 		a.add("--property", fmt.Sprintf("TasksMax=%d", c.Limits.Tasks))

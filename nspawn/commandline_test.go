@@ -57,7 +57,7 @@ var samples = map[string]Config{
 		Overlays:     []Overlay{{Layers: []string{"/base", "/upper"}, Target: "/opt"}, {Layers: []string{"/a", "/b"}, Target: "/usr/local", ReadOnly: true}},
 		Inaccessible: []string{"/root/secret"},
 		Devices:      []string{"/dev/nbd0", "-/dev/kvm"},
-		Limits:       Limits{Memory: 512 << 20, CPUs: 1.5, Tasks: 400, OpenFiles: 4096},
+		Limits:       Limits{Memory: 512 << 20, CPUs: 0.29, Tasks: 400, OpenFiles: 4096},
 		Reboot:       RebootStop, Console: ConsoleReadOnly,
 	},
 	"contained": {

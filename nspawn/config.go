@@ -1,6 +1,7 @@
 package nspawn
 
 import (
+	"math"
 	"net"
 	"time"
 )
@@ -266,3 +267,6 @@ type Limits struct {
 	Tasks     uint64  // processes and threads
 	OpenFiles uint64  // descriptors per process
 }
+
+// cpuTime is the processors' time that is allowed in a period, to the nearest unit.
+func (l Limits) cpuTime(period float64) uint64 { return uint64(math.Round(l.CPUs * period)) }

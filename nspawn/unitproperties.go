@@ -79,7 +79,7 @@ func (l Limits) properties(add func(string, any)) {
 		add("MemoryMax", l.Memory)
 	}
 	if l.CPUs > 0 {
-		add("CPUQuotaPerSecUSec", uint64(l.CPUs*1e6))
+		add("CPUQuotaPerSecUSec", l.cpuTime(1e6))
 	}
 	add("TasksMax", orUnlimited(l.Tasks))
 }
