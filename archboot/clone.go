@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/prologin/rig/internal/intree"
 	"golang.org/x/sys/unix"
@@ -100,7 +102,7 @@ func (c *claim) trySnapshot(ctx context.Context, base string, settle func(*intre
 		return errors.Join(err, destroy(fresh))
 	}
 	// What was the root has this name now: nothing but the marker is in it.
-	return errors.Join(c.empty(fresh), os.Remove(fresh))
+	return os.RemoveAll(fresh)
 }
 
 func settleTree(ctx context.Context, dir string, settle func(*intree.Tree) error) error {
@@ -130,7 +132,7 @@ func (c *claim) sweepClone() error {
 	if err := destroy(left); err == nil {
 		return nil
 	}
-	return errors.Join(c.empty(left), os.Remove(left))
+	return os.RemoveAll(left) // which follows no symlink: others may write beside the root
 }
 
 // copyBase copies base into the root, which has the marker until that is done.
@@ -140,6 +142,10 @@ func (c *claim) copyBase(ctx context.Context, base string, settle func(*intree.T
 	}
 	cmd := exec.CommandContext(ctx, "cp", "--archive", "--reflink=auto", "--no-target-directory", "--", base, c.path)
 	cmd.Env = environment()
+	// It must not go on when we are killed; the signal is sent when the thread ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var last tail
 	cmd.Stderr = &last
 	if err := cmd.Run(); err != nil {

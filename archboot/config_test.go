@@ -97,6 +97,7 @@ func TestShadowWith(t *testing.T) {
 		{"", "root:H:9::::::\n"},
 		{"root:!:1:0:99999:7:::\nbin:*:1::::::\n", "root:H:9:0:99999:7:::\nbin:*:1::::::\n"},
 		{"bin:*:1::::::\nroot::1::::::", "bin:*:1::::::\nroot:H:9::::::\n"},
+		{"bin:*:1::::::", "bin:*:1::::::\nroot:H:9::::::\n"},
 		{"rootless:!:1::::::\n", "rootless:!:1::::::\nroot:H:9::::::\n"},
 	} {
 		if got := shadowWith(test.old, "root", "H", 9); got != test.want {

@@ -74,7 +74,7 @@ func readManifest(ctx context.Context, dir string) (Manifest, error) {
 	return m, hashes.Wait()
 }
 
-// listEntries walks the tree, and leaves what is mounted in it out.
+// listEntries walks the tree.
 func listEntries(ctx context.Context, root *os.Root) ([]Entry, error) {
 	var list []Entry
 	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {

@@ -88,6 +88,9 @@ func shadowWith(old, user, hash string, day int64) string {
 		b.WriteString(line)
 	}
 	if !found {
+		if old != "" && !strings.HasSuffix(old, "\n") {
+			b.WriteByte('\n')
+		}
 		fmt.Fprintf(&b, "%s:%s:%d::::::\n", user, hash, day)
 	}
 	return b.String()

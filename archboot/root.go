@@ -16,6 +16,9 @@ import (
 // a process that was killed.
 const markerName = ".archboot-incomplete"
 
+// probeName is a symlink that is there for a moment, before the marker.
+const probeName = markerName + ".probe"
+
 // A claim is an empty directory that this process alone turns into a root.
 type claim struct {
 	path string      // absolute, without symlinks
@@ -113,7 +116,7 @@ func (c *claim) prepare() error {
 	var others []string
 	for _, name := range names {
 		interrupted = interrupted || name == markerName
-		if name != markerName && name != "lost+found" {
+		if name != markerName && name != probeName && name != "lost+found" {
 			others = append(others, name)
 		}
 	}
@@ -147,11 +150,10 @@ func (c *claim) checkMount() error {
 // what a root needs. FAT, for one, has neither symlinks nor owners.
 func (c *claim) mark() error {
 	fd := int(c.dir.Fd())
-	probe := markerName + ".probe"
-	_ = unix.Unlinkat(fd, probe, 0)
-	err := unix.Symlinkat("probe", fd, probe)
+	_ = unix.Unlinkat(fd, probeName, 0)
+	err := unix.Symlinkat("probe", fd, probeName)
 	if err == nil {
-		err = errors.Join(unix.Fchownat(fd, probe, 1, 1, unix.AT_SYMLINK_NOFOLLOW), unix.Unlinkat(fd, probe, 0))
+		err = errors.Join(unix.Fchownat(fd, probeName, 1, 1, unix.AT_SYMLINK_NOFOLLOW), unix.Unlinkat(fd, probeName, 0))
 	}
 	if err != nil {
 		return fmt.Errorf("%w: its file system lacks symlinks or owners: %w", ErrBadRoot, err)

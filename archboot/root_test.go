@@ -1,7 +1,11 @@
 package archboot
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -32,5 +36,31 @@ func TestUnlockWhileForking(t *testing.T) {
 		if err := unlock(c.dir); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestClaimSweeps: what a killed process left is no reason to refuse a directory, and a
+// link that somebody put where a clone is made is not followed.
+func TestClaimSweeps(t *testing.T) {
+	t.Parallel()
+	parent, precious := t.TempDir(), filepath.Join(t.TempDir(), "precious")
+	root, beside := filepath.Join(parent, "root"), filepath.Join(parent, ".archboot-clone.root")
+	err := errors.Join(os.Mkdir(root, 0o755), os.Symlink("probe", filepath.Join(root, probeName)),
+		os.WriteFile(precious, []byte("kept"), 0o644), os.Symlink(filepath.Dir(precious), beside))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := claimRoot(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.abandon(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Errorf("behind the link: %v", err)
+	}
+	if _, err := os.Lstat(beside); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the link is still there: %v", err)
 	}
 }
