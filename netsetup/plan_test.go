@@ -1,17 +1,13 @@
 package netsetup
 
 import (
-	"flag"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/prologin/rig/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestPlanGolden compares the script that Plan prints with one that was read by
 // a person, and has sh run it: it makes what Apply makes.
@@ -27,7 +23,7 @@ func TestPlanGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "plan.golden", otherTunnels.ReplaceAllString(plan.String(), ""))
+	golden.Equal(t, filepath.Join("testdata", "plan.golden"), otherTunnels.ReplaceAllString(plan.String(), ""))
 
 	l.host.sh(t, plan.String())
 	if changes, err := h.Plan(t.Context(), l.network); err != nil || len(changes) != 0 {
@@ -38,7 +34,7 @@ func TestPlanGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "remove.golden", undo.String())
+	golden.Equal(t, filepath.Join("testdata", "remove.golden"), undo.String())
 	if err := h.Remove(t.Context(), l.network.Bridge); err != nil {
 		t.Fatal(err)
 	}
@@ -50,20 +46,3 @@ func TestPlanGolden(t *testing.T) {
 
 // otherTunnels are interfaces that some kernels put into every namespace.
 var otherTunnels = regexp.MustCompile(`(?m)^.*/(tunl|sit|gre|gretap|erspan|ip_vti|ip6_vti|ip6tnl|ip6gre)0/.*\n`)
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	name = filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (-want +got):\n%s", name, d)
-	}
-}

@@ -1,34 +1,12 @@
 package nspawn
 
 import (
-	"flag"
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/prologin/rig/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with a file below testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
-}
 
 // samples are configurations that between them use every field.
 var samples = map[string]Config{
@@ -83,7 +61,7 @@ func TestCommandLine(t *testing.T) {
 			if err := config.Validate(); err != nil {
 				t.Errorf("the sample does not validate: %v", err)
 			}
-			golden(t, name+".sh", config.CommandLine().String()+"\n")
+			golden.Equal(t, filepath.Join("testdata", name+".sh"), config.CommandLine().String()+"\n")
 		})
 	}
 }

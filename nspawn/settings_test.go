@@ -2,11 +2,14 @@ package nspawn
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/prologin/rig/internal/golden"
 )
 
 // expressible leaves out what a .nspawn file has no setting for.
@@ -31,7 +34,7 @@ func TestSettings(t *testing.T) {
 		if err != nil && (!errors.Is(err, ErrNotSupported) || !errors.Is(err, ErrInvalid)) {
 			t.Errorf("%s: error %v", name, err)
 		}
-		golden(t, name+".nspawn", string(text))
+		golden.Equal(t, filepath.Join("testdata", name+".nspawn"), string(text))
 		parsed, err := ParseSettings(text)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

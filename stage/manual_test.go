@@ -2,7 +2,6 @@ package stage_test
 
 import (
 	"context"
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,29 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prologin/rig/internal/golden"
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/check"
 	"github.com/prologin/rig/stage/step"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got:\n%s\nwant:\n%s", name, got, want)
-	}
-}
 
 // everything is a plan with each kind of step and check.
 func everything() stage.Plan {
@@ -99,7 +80,7 @@ func TestManual(t *testing.T) {
 	if err := everything().WriteManual(&b); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "manual.golden", b.String())
+	golden.Equal(t, filepath.Join("testdata", "manual.golden"), b.String())
 }
 
 // TestKeysStay makes sure that keys do not change from one version of this package to
@@ -129,7 +110,7 @@ func TestKeysStay(t *testing.T) {
 	for _, d := range decisions {
 		b.WriteString(d.Machine + "/" + d.Stage + " " + d.Action + " " + d.Key + "\n")
 	}
-	golden(t, "keys.golden", b.String())
+	golden.Equal(t, filepath.Join("testdata", "keys.golden"), b.String())
 }
 
 func TestWritePlan(t *testing.T) {

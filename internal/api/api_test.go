@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -14,9 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/prologin/rig/internal/api"
+	"github.com/prologin/rig/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the API as it is to testdata")
 
 // TestPromises compares what each public package exports with what is on record:
 // whoever changes a promise changes the record with it, on purpose.
@@ -32,22 +30,15 @@ func TestPromises(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join("testdata", record)
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-				t.Errorf("the API of %s changed (-recorded +is); if that is wanted, go test ./internal/api -update:\n%s", pkg, diff)
-			}
+			golden.Equal(t, filepath.Join("testdata", record), got)
 		})
 	}
-	slices.Sort(recorded)
+	t.Cleanup(func() { checkRecords(t, recorded) }) // when those are written that are new
+}
+
+// checkRecords wants one record for each package.
+func checkRecords(t *testing.T, want []string) {
+	slices.Sort(want)
 	entries, err := os.ReadDir("testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +47,7 @@ func TestPromises(t *testing.T) {
 	for _, entry := range entries {
 		have = append(have, entry.Name())
 	}
-	if diff := cmp.Diff(recorded, have); diff != "" && !*update {
+	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("records without a package or packages without a record (-packages +records):\n%s", diff)
 	}
 }

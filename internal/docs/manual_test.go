@@ -1,17 +1,13 @@
 package docs_test
 
 import (
-	"flag"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/prologin/rig/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the manual set-up as lab -plan prints it")
 
 const manual = `# The same by hand
 
@@ -31,17 +27,5 @@ func testManual(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	want := manual + "```text\n" + strings.ReplaceAll(string(out), state, "/var/lib/rig") + "```\n"
-	path := filepath.Join(top, "doc", "manual.md")
-	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(have), "\n"), strings.Split(want, "\n")); diff != "" {
-		t.Errorf("%s is not what lab -plan prints; go test ./internal/docs -update writes it (-page +lab):\n%s", path, diff)
-	}
+	golden.Equal(t, filepath.Join(top, "doc", "manual.md"), want)
 }

@@ -2,7 +2,6 @@ package view
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,10 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prologin/rig/internal/golden"
 	"github.com/prologin/rig/stage"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // events is a run in which one machine goes on, one fails and one is blocked.
 func events() []stage.Event {
@@ -52,23 +50,6 @@ func events() []stage.Event {
 	return list
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got:\n%s\nwant:\n%s", name, got, want)
-	}
-}
-
 func TestLines(t *testing.T) {
 	t.Parallel()
 	for _, verbose := range []bool{false, true} {
@@ -78,7 +59,7 @@ func TestLines(t *testing.T) {
 			v.Event(e)
 		}
 		v.Close()
-		golden(t, fmt.Sprintf("lines-verbose-%v.golden", verbose), b.String())
+		golden.Equal(t, filepath.Join("testdata", fmt.Sprintf("lines-verbose-%v.golden", verbose)), b.String())
 	}
 }
 
@@ -104,7 +85,7 @@ func TestPicture(t *testing.T) {
 				}
 				all.WriteString("\n")
 			}
-			golden(t, fmt.Sprintf("picture-%dx%d.golden", size.cols, size.rows), all.String())
+			golden.Equal(t, filepath.Join("testdata", fmt.Sprintf("picture-%dx%d.golden", size.cols, size.rows)), all.String())
 		})
 	}
 }

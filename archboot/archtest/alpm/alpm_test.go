@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,13 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/prologin/rig/archboot/archtest/alpm"
+	"github.com/prologin/rig/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // sample has one of everything.
 func sample() alpm.Package {
@@ -84,23 +81,6 @@ func describe(t *testing.T, archive io.Reader) string {
 	}
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	var archive bytes.Buffer
@@ -122,7 +102,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer zip.Close()
-	golden(t, "package.golden", describe(t, zip))
+	golden.Equal(t, filepath.Join("testdata", "package.golden"), describe(t, zip))
 }
 
 func TestWriteIsReproducible(t *testing.T) {
@@ -189,7 +169,7 @@ func TestDatabases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, describe(t, zip))
+		golden.Equal(t, filepath.Join("testdata", name), describe(t, zip))
 	}
 }
 

@@ -1,7 +1,6 @@
 package prolo
 
 import (
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,10 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/prologin/rig/internal/golden"
 	"github.com/prologin/rig/stage"
 )
-
-var update = flag.Bool("update", false, "write the table of stages to doc/parity.md")
 
 // document has the rows of the document's tables, in their order: the stages of each
 // machine and those parts of its creation that are stages here.
@@ -146,17 +144,11 @@ func comparePage(t *testing.T, table string) {
 		t.Fatal(err)
 	}
 	before, rest, found := strings.Cut(string(text), begin)
-	have, after, found2 := strings.Cut(rest, end)
+	_, after, found2 := strings.Cut(rest, end)
 	if !found || !found2 {
 		t.Fatalf("%s has no place for the table", path)
 	}
-	if *update {
-		if err := os.WriteFile(path, []byte(before+begin+table+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if diff := cmp.Diff(strings.Split(have, "\n"), strings.Split(table, "\n")); diff != "" {
-		t.Errorf("%s is not what the lists say; go test ./examples/internal/prolo -update writes it (-page +lists):\n%s", path, diff)
-	}
+	golden.Equal(t, path, before+begin+table+end+after)
 }
 
 // hosts are the rows of the document's tables that are no stages, by a word of each that the
