@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // DeleteSnapshot removes a snapshot. Others that were built upon it stay whole.
@@ -70,6 +72,10 @@ func (v *Volume) sweepItems(ctx context.Context) error {
 		_, err := os.Lstat(filepath.Join(v.item(e.Name()), snapshotFile))
 		if errors.Is(err, fs.ErrNotExist) {
 			err = v.clearItem(ctx, e.Name())
+		}
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EROFS) { // nobody sees it meanwhile
+			v.store.log.WarnContext(ctx, "left for the next sweep", "dir", v.item(e.Name()), "err", err)
+			continue
 		}
 		if err != nil {
 			return err
