@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/prologin/rig/internal/nearest"
 )
 
 // A contents is the set of paths that packages bring, without a leading slash.
@@ -127,7 +129,7 @@ func (c contents) checkZone(zone string) error {
 			near = append(near, z)
 		}
 	}
-	return missing("time zone", zone, nearest(zone, near))
+	return missing("time zone", zone, nearest.Names(zone, near))
 }
 
 // checkLocale looks for the two files that a locale is generated from: en_US.UTF-8 is
@@ -150,7 +152,7 @@ func (c contents) checkLocale(locale string) error {
 			names = append(names, d+".UTF-8")
 		}
 	}
-	return missing("locale", locale, nearest(locale, names))
+	return missing("locale", locale, nearest.Names(locale, names))
 }
 
 func (c contents) checkKeymap(keymap string) error {
@@ -167,7 +169,7 @@ func (c contents) checkKeymap(keymap string) error {
 	if keymap == "" || len(names) == 0 {
 		return nil
 	}
-	return missing("keymap", keymap, nearest(keymap, names))
+	return missing("keymap", keymap, nearest.Names(keymap, names))
 }
 
 // checkUnit looks for a unit file, also among the extra ones of the Config.
@@ -188,5 +190,5 @@ func (c contents) checkUnit(unit string, files []File) error {
 			}
 		}
 	}
-	return missing("unit", unit, nearest(unit, names))
+	return missing("unit", unit, nearest.Names(unit, names))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/internal/intree"
+	"github.com/prologin/rig/internal/nearest"
 )
 
 const (
@@ -45,7 +46,7 @@ func generateLocale(ctx context.Context, c *chamber, t *intree.Tree, locale stri
 		names = append(names, name)
 	}
 	if charset == "" {
-		return missing("locale", locale, nearest(locale, names))
+		return missing("locale", locale, nearest.Names(locale, names))
 	}
 	old, err := t.ReadFile(localeList)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/internal/intree"
+	"github.com/prologin/rig/internal/nearest"
 )
 
 // writeSettings writes the files that do not depend on what is installed.
@@ -164,4 +165,24 @@ func writeFiles(t *intree.Tree, files []File) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// nearZones looks through the list of zones for names like the one asked for.
+func nearZones(t *intree.Tree, zone string) []string {
+	for _, file := range []string{"tzdata.zi", "zone1970.tab", "zone.tab"} {
+		data, err := t.ReadFile(zoneDir + "/" + file)
+		if err != nil {
+			continue
+		}
+		var names []string
+		for line := range strings.Lines(string(data)) {
+			for _, word := range strings.Fields(line) {
+				if strings.Contains(word, "/") && zonePattern.MatchString(word) {
+					names = append(names, word)
+				}
+			}
+		}
+		return nearest.Names(zone, names)
+	}
+	return nil
 }

@@ -73,14 +73,3 @@ func TestMachineConf(t *testing.T) {
 		t.Errorf("no options:\n%s", conf)
 	}
 }
-
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	got := nearest("Europe/Pariss", []string{"Asia/Tokyo", "Europe/Paris", "Europe/Madrid", "Europe/Rome"})
-	if len(got) == 0 || got[0] != "Europe/Paris" {
-		t.Errorf("got %q", got)
-	}
-	if got := nearest("xyzzy", []string{"Europe/Paris"}); len(got) > 0 {
-		t.Errorf("nothing is near, and yet: %q", got)
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/internal/intree"
+	"github.com/prologin/rig/internal/nearest"
 )
 
 // unitDirs are where unit files are looked for, the first one wins, see
@@ -105,7 +106,7 @@ func findUnit(t *intree.Tree, unit string) (string, error) {
 			return followAlias(t, file)
 		}
 	}
-	return "", missing("unit", unit, nearest(unit, allUnits(t)))
+	return "", missing("unit", unit, nearest.Names(unit, allUnits(t)))
 }
 
 // allUnits lists the names in the unit directories.

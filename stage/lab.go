@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prologin/rig/stage/internal/nearest"
+	"github.com/prologin/rig/internal/nearest"
 )
 
 // Options says what a [Lab] works with.

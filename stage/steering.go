@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/prologin/rig/stage/internal/nearest"
+	"github.com/prologin/rig/internal/nearest"
 )
 
 // Steering narrows a run or makes it go back. Stages are named "machine/stage", or

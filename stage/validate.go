@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prologin/rig/stage/internal/nearest"
+	"github.com/prologin/rig/internal/nearest"
 )
 
 // Validate returns every fault of the plan at once, or nil. Each fault matches

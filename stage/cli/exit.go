@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prologin/rig/stage/internal/nearest"
+	"github.com/prologin/rig/internal/nearest"
 )
 
 // Exit statuses.

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/prologin/rig/internal/nearest"
 	"github.com/prologin/rig/stage"
-	"github.com/prologin/rig/stage/internal/nearest"
 	"github.com/prologin/rig/stage/internal/shell"
 )
 
