@@ -158,7 +158,11 @@ func (c *claim) mark() error {
 	if err != nil {
 		return fmt.Errorf("%w: its file system lacks symlinks or owners: %w", ErrBadRoot, err)
 	}
-	if err := os.WriteFile(filepath.Join(c.path, markerName), nil, 0o600); err != nil {
+	marker, err := unix.Openat(fd, markerName, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &fs.PathError{Op: "create", Path: filepath.Join(c.path, markerName), Err: err}
+	}
+	if err := unix.Close(marker); err != nil {
 		return err
 	}
 	info, err := c.dir.Stat()
@@ -195,7 +199,7 @@ func (c *claim) empty(dir string) error {
 
 // finish declares the root complete and gives up the lock.
 func (c *claim) finish() error {
-	return errors.Join(os.Remove(filepath.Join(c.path, markerName)), unlock(c.dir))
+	return errors.Join(unix.Unlinkat(int(c.dir.Fd()), markerName, 0), unlock(c.dir))
 }
 
 // abandon makes the root an empty directory again.

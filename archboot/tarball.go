@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"os"
@@ -48,24 +49,48 @@ func (b *builder) unpackTools(ctx context.Context, root string) (tools string, e
 }
 
 // extractVerified unpacks the file from its beginning, provided that it still has the
-// sum: whoever may write to it could have changed it since it was verified. Nothing of
-// it has been run by the time that this is known.
+// sum. Nothing of it has been run by the time that this is known.
 func extractVerified(ctx context.Context, f *os.File, sum, dir, prefix string) error {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	r, err := reread(ctx, f)
+	if err != nil {
 		return err
+	}
+	if err := extract(ctx, r, dir, prefix); err != nil {
+		return err
+	}
+	return r.same(sum)
+}
+
+// rereading is a file from its beginning, and the sum of what was read of it: whoever
+// may write to the file could change it between two readings.
+type rereading struct {
+	io.Reader
+	hash hash.Hash
+	name string
+}
+
+func reread(ctx context.Context, f *os.File) (*rereading, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
 	}
 	h := sha256.New()
-	same := io.TeeReader(readerWithContext{ctx, f}, h)
-	if err := extract(ctx, same, dir, prefix); err != nil {
+	return &rereading{io.TeeReader(readerWithContext{ctx, f}, h), h, f.Name()}, nil
+}
+
+// sum reads the rest and returns the SHA-256 sum of the whole.
+func (r *rereading) sum() (string, error) {
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(r.hash.Sum(nil)), nil
+}
+
+// same fails if the file has another sum than it had.
+func (r *rereading) same(sum string) error {
+	if got, err := r.sum(); err != nil || got == sum {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, same); err != nil {
-		return err
-	}
-	if hex.EncodeToString(h.Sum(nil)) != sum {
-		return fmt.Errorf("%w: %s was changed after it had been verified", ErrCorrupt, f.Name())
-	}
-	return nil
+	return fmt.Errorf("%w: %s changed while it was verified and unpacked", ErrCorrupt, r.name)
 }
 
 // fetch opens a file or downloads a URL into a file without a name.
@@ -129,22 +154,30 @@ func downloadError(ctx context.Context, location string, err error) error {
 
 // verify checks the tarball's checksum and signature, and returns its SHA-256 sum.
 func (s Source) verify(ctx context.Context, f *os.File, keys [][]byte) (sum string, err error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, readerWithContext{ctx, f}); err != nil {
+	r, err := reread(ctx, f)
+	if err != nil {
 		return "", err
 	}
-	sum = hex.EncodeToString(h.Sum(nil))
+	if sum, err = r.sum(); err != nil {
+		return "", err
+	}
 	if s.SHA256 != "" && !strings.EqualFold(sum, s.SHA256) {
 		return "", fmt.Errorf("%w: %s has the SHA-256 sum %s, not %s", ErrCorrupt, s.Tarball, sum, s.SHA256)
 	}
 	if s.Unsigned {
 		return sum, nil
 	}
-	return sum, s.verifySignature(ctx, f, keys)
+	if r, err = reread(ctx, f); err != nil {
+		return "", err
+	}
+	if err := s.verifySignature(ctx, r, keys); err != nil {
+		return "", err
+	}
+	return sum, r.same(sum)
 }
 
 // verifySignature wants a signature by one of the keys that has a pinned fingerprint.
-func (s Source) verifySignature(ctx context.Context, f *os.File, keys [][]byte) error {
+func (s Source) verifySignature(ctx context.Context, r io.Reader, keys [][]byte) error {
 	ring, err := readKeys(keys...)
 	if err != nil {
 		return err
@@ -153,10 +186,7 @@ func (s Source) verifySignature(ctx context.Context, f *os.File, keys [][]byte) 
 	if err != nil {
 		return err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	_, signer, err := openpgp.VerifyDetachedSignature(ring.entities, readerWithContext{ctx, f}, strings.NewReader(signature), nil)
+	_, signer, err := openpgp.VerifyDetachedSignature(ring.entities, r, strings.NewReader(signature), nil)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -34,7 +34,9 @@ func (p Problem) String() string {
 // Verify compares a root with what its packages say they installed: type, owner,
 // mode, content and link target of every file. Files that belong to the
 // administrator (backup in PKGBUILD(5)) may have any content. Files with setuid,
-// setgid or capabilities that no package brought are problems too.
+// setgid or capabilities that no package brought are problems too. What a package says
+// of its files does not include capabilities: one that was added to a file of a package
+// shows when two manifests are compared.
 //
 // It is what pacman -Qkk does, without pacman, by content rather than by time, and
 // on all processors. A healthy root gives none or, after [Bootstrap], the few files
