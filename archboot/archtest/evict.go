@@ -26,22 +26,44 @@ const keepMost = 12
 var entryName = regexp.MustCompile(`^mirror-[a-z]+-[0-9a-f]{12}(\+[a-z0-9+-]+)?(\.tmp-[0-9]+)?$`)
 
 // hold marks an entry as used now, and keeps it from being evicted until release is
-// called. A process that may not write there neither marks nor evicts.
+// called. It fails with [fs.ErrNotExist] if the entry was evicted just now. A process that
+// may not write there neither marks nor evicts.
 func hold(dir string) (release func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+	release = func() {
+		unix.Flock(int(f.Fd()), unix.LOCK_UN) // a child between fork and exec has the file as well
 		f.Close()
-		return nil, err // being evicted
+	}
+	// An eviction that has begun is waited for, and has then moved what was opened.
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_SH)
+	}
+	if err == nil {
+		err = sameFile(f, dir)
+	}
+	if err != nil {
+		release()
+		return nil, err
 	}
 	now := time.Now()
 	_ = os.Chtimes(dir, now, now)
-	return func() {
-		unix.Flock(int(f.Fd()), unix.LOCK_UN) // a child between fork and exec has the file as well
-		f.Close()
-	}, nil
+	return release, nil
+}
+
+// sameFile fails with [fs.ErrNotExist] if a path no longer leads to an open file.
+func sameFile(f *os.File, path string) error {
+	have, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	is, err := os.Stat(path)
+	if err == nil && !os.SameFile(have, is) {
+		err = &fs.PathError{Op: "hold", Path: path, Err: fs.ErrNotExist}
+	}
+	return err
 }
 
 // evict removes from a cache the mirrors that nobody has started for long, and of the

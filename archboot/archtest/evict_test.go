@@ -2,11 +2,14 @@ package archtest
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestEvict(t *testing.T) {
@@ -105,5 +108,37 @@ func TestEvictMany(t *testing.T) {
 	slices.Sort(want)
 	if got := names(t, cache); !slices.Equal(got, want) {
 		t.Errorf("the cache holds %q, want %q", got, want)
+	}
+}
+
+// TestHoldEvicted holds an entry whose eviction has begun: it is waited for, and the
+// caller is told to build another.
+func TestHoldEvicted(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mirror-trixie-0123456789ab")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	evictor, err := os.Open(dir)
+	if err == nil {
+		defer evictor.Close()
+		err = unix.Flock(int(evictor.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan error)
+	go func() {
+		_, err := hold(dir)
+		held <- err
+	}()
+	if err := os.Rename(dir, dir+".evicted"); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(evictor.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-held; !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("hold: %v", err)
 	}
 }

@@ -3,7 +3,7 @@ package archtest
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -101,8 +101,14 @@ func (m *Mirror) load(ctx context.Context, p *progress) error {
 	if err != nil {
 		return err
 	}
-	if m.release, err = hold(dir); err != nil {
-		return fmt.Errorf("use %s, which another process removes because it is old: %w", dir, err)
+	m.release, err = hold(dir)
+	if errors.Is(err, fs.ErrNotExist) { // evicted meanwhile: what is built now is the newest
+		if dir, err = m.build(ctx, p); err == nil {
+			m.release, err = hold(dir)
+		}
+	}
+	if err != nil {
+		return err
 	}
 	m.keyFile = filepath.Join(dir, publicFile)
 	if m.public, err = os.ReadFile(m.keyFile); err != nil {
