@@ -242,7 +242,13 @@ func (m *Machine) notified(b *boot, n notification) {
 		m.mu.Lock()
 		b.leader = l
 		m.mu.Unlock()
-		m.advance(phaseRunning, func(r *record) { r.Leader = n.leader })
+		var scratch []string
+		if config := m.config(); config.wantsScratch() {
+			if scratch, err = findScratch(n.leader); err != nil {
+				m.host.log.Warn("cannot tell what nspawn made for binds without a source", "machine", m.Name(), "error", err)
+			}
+		}
+		m.advance(phaseRunning, func(r *record) { r.Leader, r.Scratch = n.leader, scratch })
 		m.tell(EventStarted, ExitStatus{})
 		close(b.known)
 	}

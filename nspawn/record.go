@@ -33,6 +33,7 @@ type record struct {
 	Phase    phase
 	Nspawn   int // process IDs; 0 while unknown
 	Leader   int
+	Scratch  []string // directories that nspawn made, below scratchParent
 	// Reboots counts how often the machine has been started again.
 	Reboots int
 	Started time.Time

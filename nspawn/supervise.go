@@ -178,7 +178,7 @@ func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
 		return err
 	}
 	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
-	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), rec.removeWorkDirs(), removeRecord(dir))
+	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), rec.removeWorkDirs(), rec.removeScratch(), removeRecord(dir))
 	return errors.Join(errs...)
 }
 

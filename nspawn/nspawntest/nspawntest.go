@@ -38,6 +38,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"Freeze", testFreeze},
 		{"Files", testFiles},
 		{"Reboot", testReboot},
+		{"Scratch", testScratch},
 		{"StartRefuses", testStartRefuses},
 		{"StartFailureShowsConsole", testStartFailureShowsConsole},
 		{"InitGivesUp", testInitGivesUp},
