@@ -16,6 +16,7 @@ func BenchmarkPodman(b *testing.B) {
 		b.Skip("podman is not installed: podman and crun (Debian, Arch)")
 	}
 	m := benchMachine(b, "bench-podman", testroot.Trixie)
+	root := testroot.Clone(b, testroot.Trixie) // before the thread has mounts of its own
 	unified, err := unifiedThread(b)
 	if err != nil {
 		b.Skipf("podman wants control groups of version 2 alone: %v", err)
@@ -29,7 +30,7 @@ func BenchmarkPodman(b *testing.B) {
 	}
 	// Limits that a container of root gets by default cannot be had everywhere.
 	err = podman("run", "--detach", "--name="+name, "--network=none", "--cgroups=disabled", "--ulimit=nofile=1024:1024",
-		"--ulimit=nproc=4096:4096", "--rootfs", testroot.Clone(b, testroot.Trixie), "sleep", "infinity")
+		"--ulimit=nproc=4096:4096", "--rootfs", root, "sleep", "infinity")
 	if err != nil {
 		b.Skipf("podman starts nothing here: %v", err)
 	}
