@@ -134,8 +134,9 @@ func assertBoots(t *testing.T, root string, m *archtest.Mirror, password string)
 		{"systemctl show -P ConditionResult ldconfig.service systemd-journal-catalog-update.service | grep -v '^$' | sort -u", "no"},
 		{"pacman -Syu --noconfirm >/tmp/log 2>&1 || cat /tmp/log", ""},
 		{"pacman -S --noconfirm dash >/tmp/log 2>&1 || cat /tmp/log; command -v dash", "/usr/bin/dash"},
-		// As Arch has it, with pacman 7: older ones do not know the option.
-		{"sed -i 's/^CheckSpace/&\\nDownloadUser = alpm/' /etc/pacman.conf; pacman --noconfirm -Sw vim >/tmp/log 2>&1 || cat /tmp/log", ""},
+		// As Arch has it, with pacman 7: older ones do not know the option, and newer ones
+		// insist on a kernel with Landlock.
+		{"sed 's/^CheckSpace/&\\nDownloadUser = alpm/' /etc/pacman.conf >/tmp/alpm.conf; pacman --config /tmp/alpm.conf --noconfirm -Sw vim >/tmp/log 2>&1 || grep -q Landlock /tmp/log || cat /tmp/log", ""},
 		{"pacman -Qkk 2>&1 | grep -v '^backup file:' | grep -v ' 0 altered files' | cat", ""},
 		{"pacman -Fy >/tmp/log 2>&1 || cat /tmp/log; pacman -Fq /usr/bin/dash | cut -d/ -f2", "dash"},
 	} {
