@@ -74,7 +74,11 @@ func (l *Lab) tryLock() (*os.File, error) {
 func (l *Lab) unlock(file *os.File) error {
 	var err error
 	if entries, readErr := os.ReadDir(l.State); readErr == nil && len(entries) == 1 {
-		err = errors.Join(os.Remove(l.lockFile()), os.Remove(l.State))
+		err = os.Remove(l.lockFile())
+		// A file system that somebody has mounted there is his.
+		if removeErr := os.Remove(l.State); !errors.Is(removeErr, unix.EBUSY) {
+			err = errors.Join(err, removeErr)
+		}
 	}
 	return errors.Join(err, unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 }

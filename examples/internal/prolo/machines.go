@@ -30,7 +30,7 @@ func machines(p Payload) []machine {
 		{
 			Machine: lab.Machine{Name: MachineGW, Addresses: addresses(UplinkAddress, LANAddress, AlienAddress)},
 			stages:  gwStages,
-			keep:    "curl http://" + UplinkAddress + "/, dig @" + UplinkAddress + " gw." + Domain,
+			keep:    "curl -H 'Host: mdb' http://" + UplinkAddress + "/call/query, dig @" + UplinkAddress + " gw." + Domain,
 		},
 		{
 			Machine: lab.Machine{
