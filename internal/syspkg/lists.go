@@ -30,7 +30,7 @@ func Mirror() []Need {
 func VM() []Need {
 	return []Need{
 		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86"},
-		{"/usr/lib/ipxe/qemu/efi-virtio.rom", "ipxe-qemu", ""},
+		{"/usr/lib/ipxe/qemu/efi-virtio.rom:/usr/share/qemu/efi-virtio.rom", "ipxe-qemu", ""},
 	}
 }
 
@@ -58,7 +58,7 @@ func Tests() []Need {
 		{"dnsmasq", "dnsmasq-base", "dnsmasq"},
 		{"udhcpc", "udhcpc", "busybox"},
 		{"qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86"},
-		{"/usr/lib/ipxe/qemu/pxe-e1000.rom", "ipxe-qemu", "qemu-system-x86"},
+		{"/usr/lib/ipxe/qemu/pxe-e1000.rom:/usr/share/qemu/pxe-e1000.rom", "ipxe-qemu", "qemu-system-x86"},
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 
 // A Need is one file that a host package brings.
 type Need struct {
-	// File is a program looked up in PATH, or an absolute path.
+	// File is a program looked up in PATH, or an absolute path. Where releases differ,
+	// several paths stand as in PATH, and one of them is enough.
 	File string
 	// Debian and Arch name the package that has the file. Empty means that the
 	// distribution has no use for it or no package of it.
@@ -22,8 +23,10 @@ type Need struct {
 // besides PATH because an unprivileged user's PATH lacks them on Debian.
 func (n Need) present() bool {
 	if filepath.IsAbs(n.File) {
-		_, err := os.Stat(n.File)
-		return err == nil
+		return slices.ContainsFunc(filepath.SplitList(n.File), func(path string) bool {
+			_, err := os.Stat(path)
+			return err == nil
+		})
 	}
 	if _, err := exec.LookPath(n.File); err == nil {
 		return true

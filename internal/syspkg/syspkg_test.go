@@ -25,6 +25,7 @@ func fakeManager(t *testing.T, script string) (bin string) {
 func needs(bin string) []Need {
 	return []Need{
 		{File: "sh", Debian: "dash"},
+		{File: "/no/such/file:/bin/sh", Debian: "dash"},
 		{File: filepath.Join(bin, "made"), Debian: "made-package"},
 		{File: filepath.Join(bin, "made"), Debian: "made-package"},
 		{File: "no-such-program", Arch: "only-on-arch"},
