@@ -71,11 +71,18 @@ func TestMisuse(t *testing.T) {
 		{"-from secnd", `"second"`},
 		{"-until two/firt", `"two/first"`},
 		{"-only onne", `"one"`},
-		{"-skip third", "the stages are first, second, two/first"},
+		{"-only onne", "the machines are one, two"},
+		{"-skip third", "the stages are \n  one/ first, second\n  two/ first; see prog -h"},
 		{"-on-failure kep", `"keep"`},
 		{"-rollback nothing", "the stages are"},
 		{"-rollback first -diff first", "-rollback and -diff exclude each other"},
+		{"-rollback first -from first -shell", "-rollback runs nothing: leave -from and -shell out"},
+		{"-diff first -checkpoint x", "-diff runs nothing: leave -checkpoint out"},
 		{"-v -q", "-v and -q"},
+		{"-report nowhere/page.html", "-report: stat nowhere: no such file"},
+		{"-junit .", "-junit: .: is a directory"},
+		{"-trace cli_test.go/x", "-trace: "},
+		{"-json nowhere/events", "-json: open nowhere/events: no such file"},
 		{"argument", `unexpected argument "argument"`},
 	} {
 		ran := false
@@ -84,6 +91,31 @@ func TestMisuse(t *testing.T) {
 		status, out, messages := exec(t, p, strings.Fields(c.args)...)
 		if status != cli.Misused || ran || out != "" || !strings.Contains(messages, c.want) || !strings.Contains(messages, "prog -h") {
 			t.Errorf("%s: status %d, ran %v, %q; want %d and %q", c.args, status, ran, messages, cli.Misused, c.want)
+		}
+	}
+}
+
+// TestShellMachine: -shell is for the machine that the flags are about.
+func TestShellMachine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ machine, args, want string }{
+		{"one", "-shell", "one"},
+		{"one", "-shell -until second", "one"},
+		{"one", "-shell -until two/first", "two"},
+		{"", "-shell -until one/first", "one"},
+		{"", "-shell -until second", "one"},
+		{"", "-shell -only two", "two"},
+		{"", "-shell", ""},
+		{"", "-shell -only one,two", ""},
+	} {
+		got := ""
+		p := program()
+		p.Machine = c.machine
+		p.Run = func(_ context.Context, c *cli.Command) error { got = c.ShellMachine(); return nil }
+		status, _, messages := exec(t, p, strings.Fields(c.args)...)
+		refused := status == cli.Misused && strings.Contains(messages, "in which machine")
+		if got != c.want || refused != (c.want == "") {
+			t.Errorf("program of %q, %s: a shell in %q, status %d, %q; want %q", c.machine, c.args, got, status, messages, c.want)
 		}
 	}
 }

@@ -38,6 +38,11 @@ func (c *Command) Say(format string, args ...any) {
 	}
 }
 
+// ShellMachine returns the machine that -shell is for: that of the stage of -until, else the
+// program's own, else the only one of -only, or of the plan. Exec refuses a -shell for which
+// there is none, for which it is "".
+func (c *Command) ShellMachine() string { return c.shellMachine(c.plan, c.program.Machine) }
+
 // Options returns options for [stage.Open] with what the flags decide: where events
 // go, what happens on failure, and the lines that tell how to go on.
 func (c *Command) Options(o stage.Options) stage.Options {

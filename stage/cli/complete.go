@@ -37,13 +37,8 @@ func (p *Program) candidates(before, last string) []string {
 			return names(plan, p.Machine)
 		}
 	case "only":
-		plan, err := p.Plan()
-		var machines []string
-		for _, setup := range plan.Setups {
-			machines = append(machines, setup.Machine)
-		}
-		if err == nil {
-			return machines
+		if plan, err := p.Plan(); err == nil {
+			return machinesOf(plan)
 		}
 	case "on-failure":
 		return []string{"stop", "keep", "shell", "rollback"}

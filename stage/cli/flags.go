@@ -126,10 +126,30 @@ func (f *Flags) validate() error {
 	if f.Verbose && f.Quiet {
 		errs = append(errs, errors.New("-v and -q exclude each other"))
 	}
-	if acts := f.acts(); len(acts) > 1 {
+	acts, idle := f.acts(), f.idle()
+	if len(acts) > 1 {
 		errs = append(errs, fmt.Errorf("%s exclude each other", strings.Join(acts, " and ")))
+	} else if len(acts) == 1 && len(idle) > 0 {
+		errs = append(errs, fmt.Errorf("%s runs nothing: leave %s out", acts[0], strings.Join(idle, " and ")))
 	}
 	return errors.Join(errs...)
+}
+
+// idle lists the flags given that mean nothing where no stage is run. A checkpoint that is
+// gone back to may have machines that ran, for a shell.
+func (f *Flags) idle() (names []string) {
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{
+		{"-from", f.From != ""}, {"-until", f.Until != ""}, {"-only", f.Only != nil}, {"-skip", f.Skip != nil},
+		{"-checkpoint", f.Checkpoint != ""}, {"-shell", f.Shell && f.Restore == ""},
+	} {
+		if flag.given {
+			names = append(names, flag.name)
+		}
+	}
+	return names
 }
 
 // acts lists the flags given that ask for something else than a run.
@@ -183,20 +203,70 @@ func (f *Flags) check(plan stage.Plan, machine string) error {
 	if err != nil {
 		return err
 	}
+	machines := slices.Clone(f.Only)
+	if f.Bisect != "" {
+		name, _ := f.bisection(machine)
+		machines = append(machines, name)
+	}
+	if err := lab.Check(stage.Steering{Only: machines}); err != nil {
+		return fmt.Errorf("%w; the machines are %s", err, strings.Join(machinesOf(plan), ", "))
+	}
 	err = lab.Check(f.Steering())
 	for _, name := range []string{f.Rollback, f.Explain, f.Diff} {
 		if err == nil && name != "" {
 			err = lab.Check(stage.Steering{Until: name})
 		}
 	}
-	if err == nil && f.Bisect != "" {
-		name, _ := f.bisection(machine)
-		err = lab.Check(stage.Steering{Only: []string{name}})
+	if err != nil {
+		return fmt.Errorf("%w; the stages are %s", err, listing(plan))
 	}
-	if err == nil {
-		return nil
+	if f.Shell && f.shellMachine(plan, machine) == "" {
+		return errors.New("-shell: in which machine? -only MACHINE or -until MACHINE/STAGE tells")
 	}
-	return fmt.Errorf("%w; the stages are %s", err, strings.Join(names(plan, machine), ", "))
+	return nil
+}
+
+// shellMachine is the machine that -shell is for: that of -until, else the program's own,
+// else the only one of -only, or of the plan; "" if none of them tells.
+func (f *Flags) shellMachine(plan stage.Plan, machine string) string {
+	of, _, qualified := strings.Cut(f.Until, "/")
+	for _, setup := range plan.Setups {
+		if qualified && setup.Machine == of {
+			return of
+		}
+		if !qualified && slices.ContainsFunc(setup.Stages, func(s stage.Stage) bool { return s.Name == of }) {
+			return setup.Machine
+		}
+	}
+	for _, list := range [][]string{{machine}, f.Only, machinesOf(plan)} {
+		if len(list) == 1 && list[0] != "" {
+			return list[0]
+		}
+	}
+	return ""
+}
+
+func machinesOf(plan stage.Plan) (names []string) {
+	for _, setup := range plan.Setups {
+		names = append(names, setup.Machine)
+	}
+	return names
+}
+
+// listing is what people are told of the stages of a plan: a line for each machine.
+func listing(plan stage.Plan) string {
+	var text strings.Builder
+	for _, setup := range plan.Setups {
+		var stages []string
+		for _, s := range setup.Stages {
+			stages = append(stages, s.Name)
+		}
+		if len(plan.Setups) == 1 {
+			return strings.Join(stages, ", ")
+		}
+		fmt.Fprintf(&text, "\n  %s/ %s", setup.Machine, strings.Join(stages, ", "))
+	}
+	return text.String()
 }
 
 // names lists the stages of a plan as they may be given.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/report"
@@ -20,18 +22,39 @@ type output struct {
 	failed   error // of the JSON lines
 }
 
-// openOutput opens the files that are written meanwhile, before anything is done.
+// openOutput opens the files that are written meanwhile, and looks whether there is a place
+// for those that are written in the end, before anything is done.
 func (c *Command) openOutput() error {
 	o := &output{}
+	for name, file := range map[string]string{"report": c.Report, "junit": c.JUnit, "trace": c.Trace} {
+		if err := hasPlace(file); err != nil {
+			return c.program.usageError(fmt.Errorf("-%s: %w", name, err))
+		}
+	}
 	if c.JSON != "" {
 		w, err := o.create(c.JSON, c.Out)
 		if err != nil {
-			return Usage(err)
+			return c.program.usageError(fmt.Errorf("-json: %w", err))
 		}
 		o.lines = report.Lines(w, func(err error) { o.failed = err })
 	}
 	c.output = o
 	return nil
+}
+
+// hasPlace reports why a file of that name cannot be made.
+func hasPlace(name string) error {
+	if name == "" || name == "-" {
+		return nil
+	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("%s: %w", name, syscall.EISDIR)
+	}
+	info, err := os.Stat(filepath.Dir(name))
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s: %w", filepath.Dir(name), syscall.ENOTDIR)
+	}
+	return err
 }
 
 func (o *output) create(name string, out *os.File) (*os.File, error) {

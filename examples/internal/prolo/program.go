@@ -111,7 +111,7 @@ func (p *Program) do(ctx context.Context, l *Lab) (err error) {
 		}
 	}
 	if l.Command.Shell {
-		if err := l.Shell(ctx, p.Machine); err != nil {
+		if err := l.Shell(ctx, l.Command.ShellMachine()); err != nil {
 			return err
 		}
 	}
