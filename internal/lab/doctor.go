@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/archboot/archtest"
+	"github.com/prologin/rig/internal/qemu"
 	"github.com/prologin/rig/internal/syspkg"
 	"github.com/prologin/rig/netsetup"
 	"github.com/prologin/rig/nspawn"
@@ -57,7 +58,7 @@ func Doctor(ctx context.Context, c Config, o Options) ([]Finding, error) {
 	findings = append(findings, l.findPackages(), l.findNetwork(ctx))
 	findings = append(findings, l.findStore(ctx)...)
 	return append(findings, l.findMirror(), l.findBootstrap(), findNBD(), findDevice("/dev/net/tun", "virtual machines on the bridge"),
-		findDevice("/dev/fuse", "homes over NBD in user space"), findDevice("/dev/kvm", "virtual machines at full speed")), nil
+		findDevice("/dev/fuse", "homes over NBD in user space"), findKVM(qemu.KVM())), nil
 }
 
 func (l *Lab) findPackages() Finding {
@@ -117,6 +118,12 @@ func (l *Lab) findStore(ctx context.Context) []Finding {
 	}
 	list := []Finding{f}
 	for _, p := range found {
+		if p.Check == "driver" && !p.Fatal {
+			if l.StoreDir() == l.poolDir() {
+				continue // the pool is a btrfs, wherever it lies
+			}
+			p.Remedy = "leave -store out, for a btrfs pool"
+		}
 		list = append(list, Finding{"storage: " + p.Check, fmt.Errorf("%w: %w", p.Err, errors.ErrUnsupported), p.Err.Error(), p.Remedy, p.Fatal})
 	}
 	return list
@@ -169,6 +176,24 @@ func findDevice(path, what string) Finding {
 	f := Finding{Topic: path, Detail: what}
 	if _, err := os.Stat(path); err != nil {
 		f.Err, f.Remedy = errNo, "a kernel, or a container, that has it"
+	}
+	return f
+}
+
+// findKVM says what it means that the processor helps virtual machines, or why it does not.
+func findKVM(err error) Finding {
+	f := Finding{Topic: "/dev/kvm", Detail: "virtual machines at full speed"}
+	if err == nil {
+		return f
+	}
+	f.Err, f.Detail = errNo, err.Error()+": pas -vm emulates, which takes minutes"
+	switch {
+	case errors.Is(err, qemu.ErrNoExtensions):
+		f.Remedy = "a processor that has, or nested virtualisation where this is a virtual machine"
+	case errors.Is(err, fs.ErrNotExist):
+		f.Remedy = "a kernel, or a container, that has it"
+	default:
+		f.Err, f.Remedy = err, "try sudo"
 	}
 	return f
 }

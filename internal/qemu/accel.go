@@ -1,22 +1,37 @@
 package qemu
 
 import (
+	"errors"
 	"os"
 	"strings"
 )
 
+// ErrNoExtensions says that the processor cannot run a machine's code itself, though
+// there is a /dev/kvm: in a virtual machine it may run only kernels that were made for it.
+var ErrNoExtensions = errors.New("the processor has neither vmx nor svm")
+
+// KVM returns nil if the processor helps to run virtual machines, and else why not: what
+// kept /dev/kvm from being opened, or [ErrNoExtensions].
+func KVM() error { return kvm("/dev/kvm", "/proc/cpuinfo") }
+
+func kvm(device, cpuinfo string) error {
+	file, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	file.Close()
+	info, err := os.ReadFile(cpuinfo)
+	if err == nil && !hasFlag(string(info), "vmx") && !hasFlag(string(info), "svm") {
+		err = ErrNoExtensions
+	}
+	return err
+}
+
 // Accelerator returns what QEMU's options -accel and -cpu should say here: the
 // processor's help where there is any, else emulation, which is some ten times slower.
-//
-// That /dev/kvm opens says little: without the processor's help, as in machines that
-// are virtual themselves, it may run only kernels that were made for it.
 func Accelerator() (accel, cpu string) {
-	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err == nil {
-		kvm.Close()
-		if cpuinfo, _ := os.ReadFile("/proc/cpuinfo"); hasFlag(string(cpuinfo), "vmx") || hasFlag(string(cpuinfo), "svm") {
-			return "kvm", "host"
-		}
+	if KVM() == nil {
+		return "kvm", "host"
 	}
 	return "tcg,thread=multi", "Nehalem"
 }
