@@ -13,12 +13,12 @@ import (
 func main() { os.Exit(program().Main()) }
 
 func program() *prolo.Program {
-	var forks int
+	var forks uint
 	p := &prolo.Program{Name: "lab", Text: text}
 	p.Flags = func(fs *flag.FlagSet) {
-		fs.IntVar(&forks, "fork", 0, "in the end check this `number` of copies of the lab side by side, each on a network of its own, and remove them")
+		fs.UintVar(&forks, "fork", 0, "in the end check this `number` of copies of the lab side by side, each on a network of its own, and remove them")
 	}
-	p.After = func(ctx context.Context, lab *prolo.Lab) error { return lab.CheckForks(ctx, forks) }
+	p.After = func(ctx context.Context, lab *prolo.Lab) error { return lab.CheckForks(ctx, int(forks)) }
 	return p
 }
 

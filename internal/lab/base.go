@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -94,19 +95,34 @@ func copyRoot(ctx context.Context, dir, from string) error {
 }
 
 // identity is what the clone of a machine is to have of its own.
-func (l *Lab) identity(m *Machine) (id archboot.Identity, release func(), err error) {
+func (l *Lab) identity(m *Machine) archboot.Identity {
 	hostname := m.Config.Hostname
 	if hostname == "" {
 		hostname = m.Name
 	}
-	id = archboot.Identity{Hostname: hostname, MachineID: archboot.DeriveMachineID(l.Zone, m.Name)}
+	id := archboot.Identity{Hostname: hostname, MachineID: archboot.DeriveMachineID(l.Zone, m.Name)}
+	if l.PasswordFile != "" {
+		id.Password = bytes.NewReader(l.password)
+	}
+	return id
+}
+
+// mostPassword is more than any password has; a file without an end is not read to it.
+const mostPassword = 4096
+
+// readPassword reads the password once, for all machines: it may come by a pipe.
+func (l *Lab) readPassword(context.Context) error {
 	if l.PasswordFile == "" {
-		return id, func() {}, nil
+		return nil
 	}
 	file, err := os.Open(l.PasswordFile)
 	if err != nil {
-		return id, nil, err
+		return err
 	}
-	id.Password = file
-	return id, func() { file.Close() }, nil
+	defer file.Close()
+	l.password, err = io.ReadAll(io.LimitReader(file, mostPassword))
+	if err == nil && len(bytes.TrimSpace(l.password)) == 0 {
+		l.say("password: %s is empty: none is set, root cannot log in with one", l.PasswordFile)
+	}
+	return err
 }

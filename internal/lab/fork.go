@@ -26,7 +26,7 @@ func (l *Lab) Fork(ctx context.Context, number int) (_ *Fork, err error) {
 		return nil, err
 	}
 	f := &Fork{suffix: fmt.Sprintf(".fork%d", number)}
-	f.Lab = &Lab{Config: l.Config, Options: l.Options, store: l.store, source: l.source, mirror: l.mirror, up: map[string]chan struct{}{}}
+	f.Lab = &Lab{Config: l.Config, Options: l.Options, store: l.store, source: l.source, password: l.password, mirror: l.mirror, up: map[string]chan struct{}{}}
 	f.Out, f.Keep, f.Netns, f.Network = nil, false, netns, "bridge"
 	f.State = filepath.Join(l.State, "forks", fmt.Sprint(number))
 	f.Store = l.StoreDir()

@@ -31,6 +31,8 @@ type Lab struct {
 	source archboot.Config  // Config.Base with its repositories
 	mirror *archtest.Mirror // the embedded one, if it is in use
 
+	password []byte // what PasswordFile holds
+
 	zoned bool // networkd makes the bridge
 
 	mu     sync.Mutex
@@ -61,7 +63,7 @@ func Open(ctx context.Context, c Config, o Options) (_ *Lab, err error) {
 	if err := syspkg.Ensure(ctx, l.out(), !o.NoInstall, l.needs()); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{l.lock, l.recall, l.openHost, l.checkNames, l.remember, l.openNetwork, l.openStore, l.openPackages}
+	steps := []func(context.Context) error{l.readPassword, l.lock, l.recall, l.openHost, l.checkNames, l.remember, l.openNetwork, l.openStore, l.openPackages}
 	if l.Shared {
 		steps = append(steps, l.share)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -32,7 +33,7 @@ type Options struct {
 	Mirror, MirrorKeys, Cache string
 	// Base is a directory with a root to clone machines from in place of installing one.
 	Base string
-	// PasswordFile holds root's password.
+	// PasswordFile holds root's password of a machine that is made.
 	PasswordFile string
 	// NoInstall names missing system packages rather than install them.
 	NoInstall bool
@@ -76,7 +77,7 @@ func (o *Options) Register(fs *flag.FlagSet) {
 	fs.StringVar(&o.Mirror, "mirror", "", "install from the Arch mirror at this `URL`, such as http://HOST/archlinux; default: a small mirror made of Debian packages, without internet access; bookworm, trixie or sid chooses of which, none starts no mirror")
 	fs.StringVar(&o.MirrorKeys, "mirror-keys", "", "trust the OpenPGP keys in `file` for -mirror; default: those of this host's pacman")
 	fs.StringVar(&o.Base, "base", "", "clone machines from the root in `dir` instead of installing one")
-	fs.StringVar(&o.PasswordFile, "password-file", "", "read root's password from `file`; default: none, and no login by password")
+	fs.StringVar(&o.PasswordFile, "password-file", "", "read root's password from `file` when a machine is made; default: none, and no login by password")
 	fs.BoolVar(&o.NoInstall, "no-install", false, "do not install missing system packages: name them and exit")
 }
 
@@ -107,6 +108,7 @@ func (o *Options) validate() error {
 		cli.OneOf("launcher", o.Launcher, "systemd", "direct"),
 		cli.OneOf("network", o.Network, "zone", "bridge"),
 		cli.OneOf("driver", o.Driver, "btrfs", "overlay", "copy"),
+		checkFile("password-file", o.PasswordFile), checkFile("mirror-keys", o.MirrorKeys), checkBase(o.Base),
 	}
 	if !o.realMirror() {
 		errs = append(errs, cli.OneOf("mirror", o.Mirror, append(suites, noMirror, "a URL")...))
@@ -115,6 +117,37 @@ func (o *Options) validate() error {
 		errs = append(errs, errors.New("-mirror-keys without the URL of a -mirror"))
 	}
 	return errors.Join(errs...)
+}
+
+// checkFile reports why a flag does not name a file, if it names anything.
+func checkFile(flag, name string) error {
+	if name == "" {
+		return nil
+	}
+	info, err := os.Stat(name)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a directory", name)
+	}
+	if err != nil {
+		return fmt.Errorf("-%s: %w", flag, err)
+	}
+	return nil
+}
+
+// checkBase reports why -base does not name a root, if it names anything.
+func checkBase(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("-base: %w", err)
+	}
+	for _, release := range []string{"usr/lib/os-release", "etc/os-release"} { // what systemd-nspawn looks for
+		if _, err := os.Lstat(filepath.Join(dir, release)); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("-base %s is no system's root: it has neither usr/lib/os-release nor etc/os-release", dir)
 }
 
 // realMirror reports whether packages come from a URL.

@@ -120,12 +120,7 @@ func (v *volume) clone(ctx context.Context, from snapshot.Snapshot) error {
 	if err != nil || v.Boots != nil {
 		return err
 	}
-	id, release, err := v.lab.identity(v.Machine)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return archboot.Identify(ctx, clone.Path(), id)
+	return archboot.Identify(ctx, clone.Path(), v.lab.identity(v.Machine))
 }
 
 // setAside makes room for a new volume. One that has stages keeps them under another

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,8 +40,10 @@ func newBase(t *testing.T, l *Lab, name, key string) snapshot.Snapshot {
 	if err := os.MkdirAll(filepath.Join(v.Path(), "etc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(v.Path(), "etc/os-release"), []byte("ID=test\n"), 0o644); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{"os-release": "ID=test\n", "shadow": "root:*:20000::::::\n"} {
+		if err := os.WriteFile(filepath.Join(v.Path(), "etc", name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s, err := v.Snapshot(t.Context(), baseSnapshot, snapshot.Metadata{Key: key})
 	if err != nil {
@@ -99,6 +102,47 @@ func TestBaseChanges(t *testing.T) {
 	kept(2)
 	do(v.Save(ctx, stage.Saved{Name: "first", Key: "k2", Parent: v.base.Key}))
 	kept(0)
+}
+
+// TestPasswordByPipe: what can be read once is for all machines.
+func TestPasswordByPipe(t *testing.T) {
+	t.Parallel()
+	l, base := newStore(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	if _, err := write.WriteString("101010\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.PasswordFile = fmt.Sprintf("/proc/self/fd/%d", read.Fd())
+	if err := l.readPassword(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "two"} {
+		v := &volume{Machine: &Machine{Name: name}, lab: l, base: base}
+		if err := v.Reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		shadow, err := os.ReadFile(filepath.Join(l.StoreDir(), name, "etc/shadow"))
+		if err != nil || !strings.HasPrefix(string(shadow), "root:$6$") {
+			t.Errorf("%s has %q in its shadow (%v)", name, shadow, err)
+		}
+	}
+}
+
+// TestNoPassword: an empty file sets none, and that is said.
+func TestNoPassword(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	l := &Lab{Options: Options{PasswordFile: os.DevNull, Out: &said}}
+	if err := l.readPassword(t.Context()); err != nil || !strings.Contains(said.String(), "is empty: none is set") {
+		t.Errorf("%v; it said %q", err, said.String())
+	}
 }
 
 func TestDiffOfVolume(t *testing.T) {
