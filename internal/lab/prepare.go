@@ -20,7 +20,7 @@ func Prepare(ctx context.Context, c Config, o Options) (err error) {
 	defer func() { err = errors.Join(err, l.Close(ctx)) }()
 	base, err := l.base(ctx)
 	if err != nil {
-		return err
+		return &HostError{err}
 	}
 	l.say("base:     %s, key %.12s", baseVolume, base.Key)
 	l.loadNBD(ctx)

@@ -10,11 +10,11 @@ import (
 
 // Targets makes the base, if there is none, and returns what the setups of a plan
 // are carried out on. It sets each setup's Base. A first time takes as long as an
-// installation.
+// installation; where that fails, the error is a *[HostError]: no stage was tried.
 func (l *Lab) Targets(ctx context.Context, plan *stage.Plan) (map[string]stage.Target, error) {
 	base, err := l.base(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &HostError{err}
 	}
 	targets := map[string]stage.Target{}
 	for i := range plan.Setups {
