@@ -42,9 +42,13 @@ func TestScale(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if free := freeInotify(t); n*inotifyEach > free {
+		free, err := walk.FreeInotify()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n*walk.InotifyEach > free {
 			t.Logf("%d machines are left out: their service managers want %d inotify instances, and root has %d left; try sysctl fs.inotify.max_user_instances=%d",
-				n, n*inotifyEach, free, 128+n*8)
+				n, n*walk.InotifyEach, free, 128+n*8)
 			continue
 		}
 		start := time.Now()
@@ -74,39 +78,6 @@ func medians(events []stage.Event) string {
 		}
 	}
 	return strings.Join(words, " ")
-}
-
-// inotifyEach is how many inotify instances the service manager of a light machine has. It
-// does not start without.
-const inotifyEach = 3
-
-// freeInotify is how many inotify instances root may still have: the kernel counts those of
-// all machines together.
-func freeInotify(t *testing.T) int {
-	t.Helper()
-	data, err := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	descriptors, err := filepath.Glob("/proc/[0-9]*/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range descriptors {
-		target, err := os.Readlink(name)
-		if err != nil || target != "anon_inode:inotify" {
-			continue
-		}
-		status, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(name)), "status"))
-		if strings.Contains(string(status), "\nUid:\t0\t0\t") {
-			free--
-		}
-	}
-	return free
 }
 
 // contestants are the names of the first n light machines.

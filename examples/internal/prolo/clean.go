@@ -49,7 +49,7 @@ func clean(ctx context.Context, c *cli.Command, config lab.Config, o lab.Options
 	if ours > 0 && !yes && !ask(ctx, c, fmt.Sprintf("remove these %d?", ours)) {
 		return errors.New("nothing was removed; -yes does not ask")
 	}
-	left, err := lab.CleanAll(ctx, config, o, func(i lab.Item) bool { return ask(ctx, c, "not ours: remove the "+i.String()+"?") })
+	left, err := lab.CleanAll(ctx, config, o, func(i lab.Item) bool { return ask(ctx, c, fmt.Sprintf("not ours: remove the %s %s?", i.Kind, i.Name)) })
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func clean(ctx context.Context, c *cli.Command, config lab.Config, o lab.Options
 	if err := lab.Left(left); err != nil {
 		return fmt.Errorf("looked again: %w", err)
 	}
-	fmt.Fprintf(c.Out, "looked again: 0 machines, networks, volumes, pools, mounts, loop devices and files of the lab; %d things of others stay\n", len(left))
+	fmt.Fprintf(c.Out, "looked again: 0 machines, networks, volumes, pools, mounts, loop devices and files of the lab; of others: %d\n", len(left))
 	return nil
 }
 

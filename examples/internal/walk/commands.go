@@ -29,6 +29,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"link":   link,
 		"mirror": mirror,
 		"pool":   pool,
+		"light":  light,
+		"volume": volume,
 
 		"start":    start,
 		"finish":   finish,
@@ -145,4 +147,15 @@ func pool(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	*p, err = snapshot.CreatePool(ctx, ts.MkAbs("small.btrfs"), mib<<20, ts.MkAbs("small"))
 	ts.Check(err)
+}
+
+// volume DIR NAME makes a volume of somebody else's in the store in DIR.
+func volume(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: volume DIR NAME")
+	}
+	store, err := snapshot.Open(context.Background(), ts.MkAbs(args[0]), snapshot.Options{Existing: true})
+	ts.Check(err)
+	_, err = store.Create(context.Background(), args[1])
+	ts.Check(errors.Join(err, store.Close()))
 }
