@@ -24,3 +24,8 @@ def query(name, sql, args=(), host=LOCAL):
             return [dict(row) for row in cursor] if cursor.description else []
     finally:
         connection.close()
+
+
+def matching(rows, wanted):
+    """Return the rows whose fields have the wanted values, all if none are wanted."""
+    return [row for row in rows if all(str(row[field]) == value for field, value in wanted.items())]

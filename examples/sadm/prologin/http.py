@@ -41,6 +41,13 @@ class Request:
         if not self.trusted:
             raise Failure(403, "wrong or missing token")
 
+    def fields(self, known):
+        """Return the arguments, which name fields that are known."""
+        unknown = set(self.args) - set(known)
+        if unknown:
+            raise Failure(400, f"no field {', '.join(unknown)}")
+        return self.args
+
 
 class Text(str):
     """An answer that is no JSON."""

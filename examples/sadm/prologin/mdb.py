@@ -1,13 +1,12 @@
 """The machine database: which machines there are, where, and what they are called."""
 
-import argparse
 import ipaddress
 import re
-import sys
 
 import psycopg2
 
 from prologin import db, http
+from prologin.commands import Commands
 
 PORT = 20000
 FIELDS = ("hostname", "ip", "mac", "aliases", "rfs", "hfs", "mtype", "room")
@@ -34,7 +33,7 @@ def machines(**wanted):
     """Return the machines whose fields have these values, all without any."""
     rows = db.query("mdb", """SELECT hostname, host(ip) AS ip, mac::text, aliases, rfs, hfs, mtype, room
                               FROM mdb_machine ORDER BY hostname""")
-    return [row for row in rows if all(str(row[k]) == v for k, v in wanted.items())]
+    return db.matching(rows, wanted)
 
 
 def add(machine):
@@ -87,10 +86,7 @@ def serve():
 
     @app.route("GET", "/call/query")
     def query(request):
-        unknown = set(request.args) - set(FIELDS)
-        if unknown:
-            raise http.Failure(400, f"no field {', '.join(unknown)}")
-        return machines(**request.args)
+        return machines(**request.fields(FIELDS))
 
     @app.route("POST", "/call/register")
     def register(request):
@@ -106,30 +102,34 @@ def serve():
     app.run()
 
 
+def listmachines(options):
+    """List all machines."""
+    for m in machines():
+        print(m["hostname"], m["ip"], m["mac"], m["aliases"], sep="\t")
+
+
+def addmachine(options):
+    """Add a machine."""
+    add({field: getattr(options, field) for field in FIELDS})
+
+
+def delmachine(options):
+    """Remove a machine."""
+    remove(options.hostname)
+
+
 def manage(args):
     """The command line of manage.py."""
-    parser = argparse.ArgumentParser(prog="manage.py")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("listmachines")
-    commands.add_parser("delmachine").add_argument("hostname")
-    adding = commands.add_parser("addmachine")
+    commands = Commands()
+    commands.add(listmachines)
+    commands.add(delmachine).add_argument("hostname")
+    adding = commands.add(addmachine)
     for field in ("hostname", "mac", "ip", "mtype", "room"):
         adding.add_argument("--" + field, required=True)
     for field in ("rfs", "hfs"):
         adding.add_argument("--" + field, type=int, default=0)
     adding.add_argument("--aliases", default="")
-    options = vars(parser.parse_args(args))
-    command = options.pop("command")
-    try:
-        if command == "addmachine":
-            add(options)
-        elif command == "delmachine":
-            remove(options["hostname"])
-        else:
-            for m in machines():
-                print(m["hostname"], m["ip"], m["mac"], m["aliases"], sep="\t")
-    except ValueError as e:
-        sys.exit(f"{command}: {e}")
+    commands.run(args)
 
 
 if __name__ == "__main__":

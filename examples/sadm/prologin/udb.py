@@ -1,14 +1,13 @@
 """The user database: contestants, organisers and roots."""
 
-import argparse
 import ctypes
 import re
 import secrets
 import string
-import sys
 import unicodedata
 
 from prologin import db, http
+from prologin.commands import Commands
 
 PORT = 20080
 FIRST_UID = {"user": 10000, "orga": 11000, "root": 12000}
@@ -41,7 +40,7 @@ def crypt(password):
 def users(**wanted):
     """Return the users whose fields have these values, all without any."""
     rows = db.query("udb", "SELECT * FROM udb_user ORDER BY uid")
-    return [row for row in rows if all(str(row[k]) == v for k, v in wanted.items())]
+    return db.matching(rows, wanted)
 
 
 def login_of(first, last):
@@ -117,38 +116,26 @@ def serve():
 
     @app.route("GET", "/call/query")
     def query(request):
-        unknown = set(request.args) - set(PUBLIC)
-        if unknown:
-            raise http.Failure(400, f"no field {', '.join(unknown)}")
-        return [public(user, request.trusted) for user in users(**request.args)]
+        return [public(user, request.trusted) for user in users(**request.fields(PUBLIC))]
 
     app.run()
 
 
 def manage(args):
     """The command line of manage.py."""
-    parser = argparse.ArgumentParser(prog="manage.py")
-    commands = parser.add_subparsers(required=True)
-    importing = commands.add_parser("batchimport")
+    commands = Commands()
+    importing = commands.add(batchimport)
     importing.add_argument("--file", required=True)
     importing.add_argument("--type", choices=FIRST_UID, default="user")
     importing.add_argument("--pwdlen", type=int, default=8)
     importing.add_argument("--update", action="store_true", help="change users that are there")
     importing.add_argument("--logins", action="store_true", help="the lines are logins")
-    importing.set_defaults(run=batchimport)
-    changing = commands.add_parser("usermod")
+    changing = commands.add(usermod)
     changing.add_argument("login")
     for option in ("--ssh-pubkey-file", "--shell", "--password"):
         changing.add_argument(option)
-    changing.set_defaults(run=usermod)
-    printing = commands.add_parser("pwdsheetdata")
-    printing.add_argument("--type", choices=FIRST_UID, default="user")
-    printing.set_defaults(run=pwdsheetdata)
-    options = parser.parse_args(args)
-    try:
-        options.run(options)
-    except (OSError, ValueError) as e:
-        sys.exit(f"manage.py: {e}")
+    commands.add(pwdsheetdata).add_argument("--type", choices=FIRST_UID, default="user")
+    commands.run(args)
 
 
 if __name__ == "__main__":
