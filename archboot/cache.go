@@ -82,9 +82,10 @@ func (c Cache) name(ctx context.Context, config Config) (string, error) {
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
-	old, _ := filepath.Glob(filepath.Join(c.Dir, prefix+"-*"))
+	old, _ := fs.Glob(os.DirFS(c.Dir), prefix+"-*")
 	var newest fs.FileInfo
-	for _, dir := range old {
+	for _, name := range old {
+		dir := filepath.Join(c.Dir, name)
 		info, statErr := os.Stat(dir)
 		if statErr == nil && complete(dir) && (newest == nil || info.ModTime().After(newest.ModTime())) {
 			newest = info

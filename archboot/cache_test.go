@@ -17,7 +17,7 @@ func TestCacheBuildsOnce(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	m := synthetic(t)
-	cache := archboot.Cache{Dir: filepath.Join(t.TempDir(), "bases")}
+	cache := archboot.Cache{Dir: filepath.Join(t.TempDir(), "bases[1]")} // which is no pattern
 	var mu sync.Mutex
 	built := 0
 	config := configFor(m)

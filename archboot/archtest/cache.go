@@ -58,10 +58,11 @@ func (e entry) path() string {
 // besides, the fewest possible. An entry is renamed into place when it is whole, so
 // nothing else has to be looked at.
 func (e entry) find() (dir string, ok bool) {
-	candidates, _ := filepath.Glob(filepath.Join(e.dir, e.stem+"*"))
+	names, _ := fs.Glob(os.DirFS(e.dir), e.stem+"*")
 	fewest := 0
-	for _, candidate := range candidates {
-		stem, _, _ := strings.Cut(filepath.Base(candidate), "+")
+	for _, name := range names {
+		candidate := filepath.Join(e.dir, name)
+		stem, _, _ := strings.Cut(name, "+")
 		list, err := os.ReadFile(filepath.Join(candidate, addOnsFile))
 		if stem != e.stem || err != nil {
 			continue
@@ -115,13 +116,13 @@ func (e entry) lock(ctx context.Context, waiting func()) (unlock func(), err err
 
 // sweep removes what a killed build left. Only the holder of the lock may call it.
 func (e entry) sweep() error {
-	leftovers, err := filepath.Glob(e.path() + ".tmp-*")
+	leftovers, err := fs.Glob(os.DirFS(e.dir), filepath.Base(e.path())+".tmp-*")
 	if err != nil {
 		return err
 	}
 	var faults []error
-	for _, dir := range leftovers {
-		faults = append(faults, os.RemoveAll(dir))
+	for _, name := range leftovers {
+		faults = append(faults, os.RemoveAll(filepath.Join(e.dir, name)))
 	}
 	return errors.Join(faults...)
 }
@@ -173,8 +174,8 @@ func Cached(o Options) bool {
 	if err != nil {
 		return false
 	}
-	if o.Suite == Synthetic {
-		return true
+	if o.Suite == Synthetic || o.Upstream != nil {
+		return true // made at once, and never in the cache
 	}
 	_, ok := cacheEntry(o).find()
 	return ok

@@ -82,7 +82,7 @@ func TestEnsureFails(t *testing.T) {
 
 func TestEnsureSweeps(t *testing.T) {
 	t.Parallel()
-	e := entry{dir: t.TempDir(), stem: "mirror"}
+	e := entry{dir: filepath.Join(t.TempDir(), "cache[1]"), stem: "mirror"}
 	if err := os.MkdirAll(filepath.Join(e.path()+".tmp-1", "mirror"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestEnsureSweeps(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "cache[1]") // which is no pattern
 	entries := []entry{
 		{stem: "mirror-a", addOns: []string{"bind", "nginx"}},
 		{stem: "mirror-a", addOns: []string{"bind", "dhcp", "nginx"}},

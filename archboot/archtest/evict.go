@@ -25,6 +25,9 @@ const keepMost = 12
 // and what a killed build of one left.
 var entryName = regexp.MustCompile(`^mirror-[a-z]+-[0-9a-f]{12}(\+[a-z0-9+-]+)?(\.tmp-[0-9]+)?$`)
 
+// evictedPrefix is before the name of an entry that is being removed.
+const evictedPrefix = ".evicted-"
+
 // hold marks an entry as used now, and keeps it from being evicted until release is
 // called. It fails with [fs.ErrNotExist] if the entry was evicted just now. A process that
 // may not write there neither marks nor evicts.
@@ -74,7 +77,7 @@ func evict(cache string, unused time.Duration, most int) error {
 	if err != nil {
 		return err
 	}
-	var faults []error
+	faults := []error{removeEvicted(cache)}
 	whole := 0
 	for _, e := range found {
 		// What is being built, or was when its builder was killed, does not count.
@@ -85,6 +88,16 @@ func evict(cache string, unused time.Duration, most int) error {
 		if time.Since(e.ModTime()) >= unused || isWhole && whole > most {
 			faults = append(faults, evictEntry(filepath.Join(cache, e.Name())))
 		}
+	}
+	return errors.Join(faults...)
+}
+
+// removeEvicted removes what evictions left that were killed.
+func removeEvicted(cache string) error {
+	names, err := fs.Glob(os.DirFS(cache), evictedPrefix+"mirror-*")
+	faults := []error{err}
+	for _, name := range names {
+		faults = append(faults, os.RemoveAll(filepath.Join(cache, name)))
 	}
 	return errors.Join(faults...)
 }
@@ -115,7 +128,7 @@ func evictEntry(dir string) error {
 		return nil
 	}
 	defer unix.Flock(int(f.Fd()), unix.LOCK_UN)
-	doomed := filepath.Join(filepath.Dir(dir), ".evicted-"+filepath.Base(dir))
+	doomed := filepath.Join(filepath.Dir(dir), evictedPrefix+filepath.Base(dir))
 	if err := errors.Join(os.RemoveAll(doomed), os.Rename(dir, doomed)); err != nil {
 		return err
 	}

@@ -20,9 +20,10 @@ func TestEvict(t *testing.T) {
 		used = "mirror-sid-0123456789ab"
 		new  = "mirror-bookworm-0123456789ab"
 	)
-	strangers := []string{"testroot", "mirror-of-mine"}
+	strangers := []string{"testroot", "mirror-of-mine", ".evicted-by-me"}
+	const killed = ".evicted-mirror-trixie-000000000000" // by an eviction that did not end
 	longAgo := time.Now().Add(-2 * keepUnused)
-	for _, name := range append(strangers, old, old+".tmp-1", used, new) {
+	for _, name := range append(strangers, old, old+".tmp-1", used, new, killed) {
 		dir := filepath.Join(cache, name)
 		if err := os.MkdirAll(filepath.Join(dir, "www"), 0o755); err != nil {
 			t.Fatal(err)

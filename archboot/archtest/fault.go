@@ -95,20 +95,23 @@ func Delay(d time.Duration) Fault {
 	}
 }
 
-// Throttle sends a body at a rate of bytes per second.
+// Throttle sends a body at a rate of bytes per second, at least one.
 func Throttle(rate int) Fault {
+	rate = max(1, rate)
+	const perSecond = 20
+	piece := max(1, rate/perSecond)
+	interval := time.Duration(piece) * time.Second / time.Duration(rate)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body := record(next, r)
 			body.sendHeader(w, len(body.data))
 			control := http.NewResponseController(w)
-			const perSecond = 20
-			for chunk := range slices.Chunk(body.data, max(1, rate/perSecond)) {
+			for chunk := range slices.Chunk(body.data, piece) {
 				if _, err := w.Write(chunk); err != nil {
 					return
 				}
 				control.Flush()
-				if !pause(r, time.Second/perSecond) {
+				if !pause(r, interval) {
 					return
 				}
 			}

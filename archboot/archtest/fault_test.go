@@ -5,10 +5,12 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prologin/rig/archboot/archtest"
@@ -67,6 +69,22 @@ func TestFaults(t *testing.T) {
 	}
 	if _, body := get(t, m.URL+greeterFile); body != whole {
 		t.Error("a removed fault still acts")
+	}
+}
+
+// TestThrottle takes as long as it says, on a clock of its own.
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	const size = 200
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, size)) })
+	for rate, want := range map[int]time.Duration{-1: size * time.Second, 5: 40 * time.Second, 50: 4 * time.Second, 1000: 200 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			begun, w := time.Now(), httptest.NewRecorder()
+			archtest.Throttle(rate)(next).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+			if took := time.Since(begun); took != want || w.Body.Len() != size {
+				t.Errorf("%d bytes at %d a second took %v, want %v", w.Body.Len(), rate, took, want)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -72,7 +73,8 @@ func (m *Mirror) StaleDatabase() Fault {
 // Database answers requests for databases with one of the given files, signed by the
 // right key: what a mirror could say whose owner is hostile. Their names are such as
 // "base-1-1/desc"; nothing in them is checked. Inject it for "*.db*" or for a narrower
-// pattern that covers the database and its signature.
+// pattern that covers the database and its signature. As with [Mirror.StaleDatabase],
+// an [Upstream] has no signatures then, but an error.
 func (m *Mirror) Database(files map[string]string) Fault {
 	return m.forged(func([]byte) []byte { return pack(files) })
 }
@@ -82,6 +84,9 @@ func (m *Mirror) forged(edit func(data []byte) []byte) Fault {
 	return func(next http.Handler) http.Handler {
 		edited := Rewrite(edit)(next)
 		signed := resign(func(message []byte) ([]byte, error) {
+			if m.key == nil {
+				return nil, errors.New("nothing can be signed with the key of an upstream")
+			}
 			return m.key.Sign(bytes.NewReader(message), time.Now())
 		})(edited)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -78,15 +79,17 @@ func (m *Mirror) start(ctx context.Context) error {
 	if err := m.addSynthetic(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	m.server = &http.Server{
-		Handler: m.site, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(m.opts.Logger.Handler(), slog.LevelWarn),
-	}
+	m.server = &http.Server{Handler: m.site, ReadHeaderTimeout: 10 * time.Second, ErrorLog: m.errorLog()}
 	if m.URL, err = m.serve(l); err != nil {
 		return err
 	}
 	p.report(Event{Phase: "serve", Message: "serving at " + m.URL})
 	return nil
+}
+
+// errorLog is for the parts of net/http, which otherwise print to standard error.
+func (m *Mirror) errorLog() *log.Logger {
+	return slog.NewLogLogger(m.opts.Logger.Handler(), slog.LevelWarn)
 }
 
 // load finds or builds what is served, and its key.

@@ -54,9 +54,12 @@ func (m *Mirror) loadUpstream() error {
 		return errors.Join(ErrInvalid, err)
 	}
 	m.repositories = []string{"core", "extra"}
-	m.site.upstream = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.Out.Host = target.Host
-	}}
+	m.site.upstream = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = target.Host
+		},
+		ErrorLog: m.errorLog(),
+	}
 	return nil
 }

@@ -3,7 +3,9 @@ package archtest_test
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/prologin/rig/archboot/archtest"
@@ -13,7 +15,15 @@ import (
 func TestUpstream(t *testing.T) {
 	t.Parallel()
 	real := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Repository: "test"})
-	m := archtest.NewMirror(t, archtest.Options{Upstream: &archtest.Upstream{URL: real.URL + "/", KeyFile: real.PublicKeyFile(), Fingerprint: "ABCD"}})
+	var logged strings.Builder
+	o := archtest.Options{
+		Upstream: &archtest.Upstream{URL: real.URL + "/", KeyFile: real.PublicKeyFile(), Fingerprint: "ABCD"},
+		Logger:   slog.New(slog.NewTextHandler(&logged, nil)),
+	}
+	if !archtest.Cached(o) {
+		t.Error("an upstream is to be built")
+	}
+	m := archtest.NewMirror(t, o)
 	fetch := func(path string) (int, string) {
 		t.Helper()
 		resp, err := http.Get(m.URL + path)
@@ -41,6 +51,11 @@ func TestUpstream(t *testing.T) {
 	if n := len(m.Requests()); n != 3 || len(real.Requests()) != 2 {
 		t.Errorf("%d requests here and %d upstream, want 3 and 2", n, len(real.Requests()))
 	}
+	remove = m.Inject("*.db*", m.StaleDatabase())
+	if status, body := fetch("/test/os/x86_64/test.db.sig"); status != 500 || !strings.Contains(body, "key of an upstream") {
+		t.Errorf("a signature of ours: %d, %s", status, body)
+	}
+	remove()
 	if m.Fingerprint() != "ABCD" || m.SigLevel() != "Required DatabaseOptional" || string(m.PublicKey()) != string(real.PublicKey()) {
 		t.Errorf("key %s, level %s", m.Fingerprint(), m.SigLevel())
 	}
@@ -53,5 +68,11 @@ func TestUpstream(t *testing.T) {
 		if _, err := archtest.Start(t.Context(), o); !errors.Is(err, archtest.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if err := real.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := fetch("/test/os/x86_64/test.db"); status != 502 || !strings.Contains(logged.String(), "proxy error") {
+		t.Errorf("without upstream: %d, log:\n%s", status, &logged)
 	}
 }
