@@ -65,7 +65,9 @@ type Config struct {
 	// Source is how to come by a pacman, by default the host's.
 	Source Source `json:"-"`
 	// CacheDir keeps packages from one bootstrap to the next and may be shared
-	// by several at once. Empty keeps none.
+	// by several at once. Empty keeps none. Where other users may write to it, or
+	// exchange it or a directory above it, pacman checks every signature once more,
+	// which takes longer.
 	CacheDir string `json:"-"`
 	// NetworkNamespace is the path of the network namespace that pacman and all that
 	// runs in the root are in, such as /proc/PID/ns/net. Empty means the caller's. A

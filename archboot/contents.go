@@ -25,7 +25,7 @@ type contents map[string]bool
 // readContents reads what the package files in a directory are going to install. Each
 // has a list of its files near its beginning, so that only that has to be unpacked.
 // It returns nil where one of them cannot be read so, such as those compressed by xz
-// that were made before 2020: then nothing is known.
+// that were made before 2020, or where none is named: then nothing is known.
 func readContents(ctx context.Context, dir string, names []string) contents {
 	lists := make([][]string, len(names))
 	readers, ctx := errgroup.WithContext(ctx)
@@ -39,7 +39,7 @@ func readContents(ctx context.Context, dir string, names []string) contents {
 			return err
 		})
 	}
-	if readers.Wait() != nil {
+	if readers.Wait() != nil || len(names) == 0 {
 		return nil
 	}
 	all := make(contents)

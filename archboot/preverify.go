@@ -2,7 +2,6 @@ package archboot
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -30,18 +29,20 @@ func (p *pacman) install(ctx context.Context, packages []string) error {
 		return err
 	}
 	packages = append([]string{"--"}, packages...)
-	names, err := p.targets(ctx, packages)
-	if err != nil || !p.preverified(ctx, names) {
+	names := p.targets(ctx, packages)
+	trusted := p.preverified(ctx, names)
+	if !trusted {
 		if err := run(append([]string{"-Sw"}, packages...)...); err != nil {
 			return err
 		}
+		trusted = privatePackages(p.packageDir(), names)
 	}
 	if found := readContents(ctx, p.packageDir(), names); found != nil {
 		if err := found.check(p.config); err != nil {
 			return err
 		}
 	}
-	if private(p.packageDir()) {
+	if trusted {
 		if err := p.chamber.do(p.trustPackages); err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (p *pacman) packageDir() string {
 // preverified says whether every one of the package files is in the cache with a good
 // signature by one of the keys of the Config.
 func (p *pacman) preverified(ctx context.Context, names []string) bool {
-	if len(p.config.Keys) == 0 || p.config.CacheDir == "" || !private(p.config.CacheDir) || len(names) == 0 {
+	if len(p.config.Keys) == 0 || p.config.CacheDir == "" || !privatePackages(p.config.CacheDir, names) {
 		return false
 	}
 	ring, err := readKeys(p.config.Keys...)
@@ -77,8 +78,9 @@ func (p *pacman) preverified(ctx context.Context, names []string) bool {
 	return err == nil
 }
 
-// targets lists the file names of what would be installed.
-func (p *pacman) targets(ctx context.Context, packages []string) ([]string, error) {
+// targets lists the file names of what would be installed; none where pacman cannot
+// say, of which it will tell when it is to fetch them.
+func (p *pacman) targets(ctx context.Context, packages []string) []string {
 	var names []string
 	err := p.quietly(ctx, func(line string) {
 		// A URL, of a file in the cache or on the mirror.
@@ -86,16 +88,16 @@ func (p *pacman) targets(ctx context.Context, packages []string) ([]string, erro
 			names = append(names, path.Base(line))
 		}
 	}, append([]string{"-S", "--print", "--print-format", "%l"}, packages...)...)
-	return names, err
+	if err != nil {
+		return nil
+	}
+	return names
 }
 
 func verifyPackage(ctx context.Context, name string, ring *keyring) error {
 	signature, err := os.ReadFile(name + ".sig")
 	if err != nil {
 		return err
-	}
-	if !private(name) {
-		return fmt.Errorf("%s may be written to by others", name)
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -106,14 +108,42 @@ func verifyPackage(ctx context.Context, name string, ring *keyring) error {
 	return err
 }
 
-// private says that nobody but us can change a file, or exchange those in a directory,
-// between our look at it and pacman's.
-func private(name string) bool {
-	info, err := os.Lstat(name)
-	if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+// privatePackages says that nobody but us and root can change the files in a directory
+// between our look at them and pacman's, or exchange any of them.
+func privatePackages(dir string, names []string) bool {
+	if len(names) == 0 || !privateDir(dir) {
 		return false
 	}
-	return info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) && info.Mode().Perm()&0o022 == 0
+	for _, name := range names {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() || !private(info) {
+			return false
+		}
+	}
+	return true
+}
+
+// privateDir says that nobody else can exchange the directory at an absolute path, or
+// what is in it. Those above it may be for all, as /tmp is, where nobody can rename
+// what others have made.
+func privateDir(dir string) bool {
+	for own := true; ; own = false {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || !owned(info) || !private(info) && (own || info.Mode()&fs.ModeSticky == 0) {
+			return false
+		}
+		if dir == "/" {
+			return true
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// private says that only we and root may write to a file or directory.
+func private(info fs.FileInfo) bool { return owned(info) && info.Mode().Perm()&0o022 == 0 }
+
+func owned(info fs.FileInfo) bool {
+	uid := info.Sys().(*syscall.Stat_t).Uid
+	return uid == 0 || uid == uint32(os.Geteuid())
 }
 
 // nowhere is a server that has nothing.
