@@ -11,7 +11,8 @@ const (
 	EventStep EventKind = iota
 	// EventPlan says what is to come: Total packages, and Bytes to download.
 	EventPlan
-	// EventDownload says that the Done-th of Total files, Text, is being fetched.
+	// EventDownload says that the Done-th of Total files, Text, is being fetched. Of a
+	// tarball, it comes every 8 MiB, and Text says how many there are.
 	EventDownload
 	// EventInstall says that the Done-th of Total packages, Text, is being
 	// installed.

@@ -31,7 +31,8 @@ type Source struct {
 	// Base is a finished root, or a snapshot of one, to clone.
 	Base string
 	// Tarball is an archlinux-bootstrap-….tar.zst or .tar.gz: a file, or an http
-	// or https URL. pacman is taken from it, no file of it stays in the root.
+	// or https URL, whose server fails with [ErrMirror] if it sends nothing for half a
+	// minute. pacman is taken from it, no file of it stays in the root.
 	Tarball string
 	// SHA256 is the tarball's checksum in hexadecimal; empty checks none.
 	SHA256 string

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 )
@@ -64,7 +62,7 @@ func repositoryState(ctx context.Context, r Repository, arch string) ([]byte, er
 }
 
 func sumOf(ctx context.Context, location string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, stateTimeout, fmt.Errorf("%w: %s took longer than %v", ErrMirror, location, stateTimeout))
 	defer cancel()
 	body, err := open(ctx, location)
 	if err != nil {
@@ -76,16 +74,4 @@ func sumOf(ctx context.Context, location string) ([]byte, error) {
 		return nil, downloadError(ctx, location, err)
 	}
 	return h.Sum(nil), nil
-}
-
-// open reads from an http, https or file URL.
-func open(ctx context.Context, location string) (io.ReadCloser, error) {
-	u, err := url.Parse(location)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if u.Scheme == "file" {
-		return os.Open(u.Path)
-	}
-	return get(ctx, location)
 }

@@ -4,17 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"golang.org/x/sys/unix"
 )
 
 // toolsName is the directory in the unfinished root that a bootstrap tarball is
@@ -27,7 +24,7 @@ const toolsName = ".archboot-tools"
 func (b *builder) unpackTools(ctx context.Context, root string) (tools string, err error) {
 	src := b.config.Source
 	b.step("fetch " + src.Tarball)
-	f, err := fetch(ctx, src.Tarball)
+	f, err := fetch(ctx, src.Tarball, b.emit)
 	if err != nil {
 		return "", err
 	}
@@ -93,65 +90,6 @@ func (r *rereading) same(sum string) error {
 	return fmt.Errorf("%w: %s changed while it was verified and unpacked", ErrCorrupt, r.name)
 }
 
-// fetch opens a file or downloads a URL into a file without a name.
-func fetch(ctx context.Context, location string) (*os.File, error) {
-	if !isURL(location) {
-		return os.Open(location)
-	}
-	body, err := get(ctx, location)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	f, err := os.CreateTemp("", "archboot-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, err
-	}
-	if _, err := io.Copy(f, body); err != nil {
-		f.Close()
-		return nil, downloadError(ctx, location, err)
-	}
-	return f, nil
-}
-
-func isURL(s string) bool {
-	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
-}
-
-func get(ctx context.Context, location string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, downloadError(ctx, location, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		return nil, fmt.Errorf("%w: %s: %s", ErrMirror, location, resp.Status)
-	}
-	return resp.Body, nil
-}
-
-// downloadError tells a server that went away from a truncated file, from a full disk
-// and from a caller who gave up.
-func downloadError(ctx context.Context, location string, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: %s is shorter than the server said", ErrCorrupt, location)
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return fmt.Errorf("%w: for %s in %s: %w", ErrNoSpace, location, os.TempDir(), err)
-	}
-	return fmt.Errorf("%w: %w", ErrMirror, err)
-}
-
 // verify checks the tarball's checksum and signature, and returns its SHA-256 sum.
 func (s Source) verify(ctx context.Context, f *os.File, keys [][]byte) (sum string, err error) {
 	r, err := reread(ctx, f)
@@ -208,17 +146,9 @@ func (s Source) signature(ctx context.Context) (string, error) {
 	if location == "" {
 		location = s.Tarball + ".sig"
 	}
-	f, err := fetch(ctx, location)
+	data, err := readSmall(ctx, location, 1<<20)
 	if err != nil {
 		return "", fmt.Errorf("%w: a signature is required: %w", ErrSignature, err)
-	}
-	defer f.Close()
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, 1<<20))
-	if err != nil {
-		return "", err
 	}
 	data, err = dearmor(data)
 	if err != nil {
