@@ -9,7 +9,7 @@ import (
 )
 
 // Names returns up to three of the known names that differ little from the one that
-// was asked for, the nearest first.
+// was asked for or begin with it, the nearest first.
 func Names(name string, known []string) []string {
 	type candidate struct {
 		name     string
@@ -17,7 +17,12 @@ func Names(name string, known []string) []string {
 	}
 	var list []candidate
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d <= 2+len(name)/4 {
+		asked, has := strings.ToLower(name), strings.ToLower(k)
+		d := distance(asked, has)
+		if len(name) > 1 && strings.HasPrefix(has, asked) {
+			d = min(d, 1)
+		}
+		if d <= 1+len(name)/3 {
 			list = append(list, candidate{k, d})
 		}
 	}

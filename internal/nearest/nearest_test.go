@@ -14,6 +14,8 @@ func TestNames(t *testing.T) {
 	for name, want := range map[string][]string{
 		"Europe/Pariss": {"Europe/Paris", "Europe/Madrid", "Europe/Rome"},
 		"asia/tokio":    {"Asia/Tokyo"},
+		"eur":           {"Europe/Madrid", "Europe/Paris", "Europe/Rome"},
+		"eoru":          nil,
 		"xyzzy":         nil,
 	} {
 		if diff := cmp.Diff(want, nearest.Names(name, zones)); diff != "" {
@@ -24,7 +26,7 @@ func TestNames(t *testing.T) {
 
 func TestHint(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"setup_mbd": ` (is it "setup_mdb"?)`, "xyzzy": ""} {
+	for name, want := range map[string]string{"setup_mbd": ` (is it "setup_mdb"?)`, "copy": ` (is it "copy_sadm"?)`, "c": "", "xyzzy": ""} {
 		if got := nearest.Hint(name, []string{"copy_sadm", "setup_mdb"}); got != want {
 			t.Errorf("hint for %q: %q", name, got)
 		}

@@ -67,6 +67,9 @@ func TestMisuse(t *testing.T) {
 		want string
 	}{
 		{"-kep", "-keep"},
+		{"-hlep", `"-help"`},
+		{"plan", `"-plan"`},
+		{"-from=", "-from is empty"},
 		{"-colur red", "-colour"},
 		{"-from secnd", `"second"`},
 		{"-until two/firt", `"two/first"`},

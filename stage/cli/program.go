@@ -113,24 +113,20 @@ func (p *Program) exec(ctx context.Context, args []string, out, messages *os.Fil
 // parse reads the command line. The error is [flag.ErrHelp] after -h.
 func (p *Program) parse(f *Flags, args []string, messages io.Writer) (*flag.FlagSet, error) {
 	fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	groups := p.groups(f)
 	for _, g := range groups {
 		g.register(fs)
 	}
-	err := fs.Parse(args)
+	err := Parse(fs, args)
 	if errors.Is(err, flag.ErrHelp) {
 		p.usage(messages, groups)
 		return nil, err
 	}
-	if name, ok := strings.CutPrefix(text(err), "flag provided but not defined: -"); ok {
-		err = fmt.Errorf("flag provided but not defined: -%s%s", name, nearest.Hint("-"+name, flagNames(fs)))
-	}
 	if err == nil && fs.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		err = fmt.Errorf("unexpected argument %q%s", fs.Arg(0), nearest.Hint("-"+fs.Arg(0), flagNames(fs)))
 	}
 	if err == nil {
-		err = f.validate()
+		err = errors.Join(empty(fs), f.validate())
 	}
 	if err != nil {
 		return nil, p.usageError(err)
@@ -138,11 +134,33 @@ func (p *Program) parse(f *Flags, args []string, messages io.Writer) (*flag.Flag
 	return fs, nil
 }
 
-func text(err error) string {
+// Parse reads a command line, for programs that have arguments and so are no
+// [Program]. It prints nothing. The error names the flag that is nearest to one that
+// does not exist; it is [flag.ErrHelp] after -h.
+func Parse(fs *flag.FlagSet, args []string) error {
+	fs.SetOutput(io.Discard)
+	err := fs.Parse(args)
 	if err == nil {
-		return ""
+		return nil
 	}
-	return err.Error()
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		return fmt.Errorf("flag provided but not defined: -%s%s", name, nearest.Hint("-"+name, flagNames(fs)))
+	}
+	return err
+}
+
+// empty reports flags that name a stage, a machine or a checkpoint and were given
+// nothing, as by a variable of the shell that is not set.
+func empty(fs *flag.FlagSet) error {
+	var errs []error
+	steering := flag.NewFlagSet("", flag.ContinueOnError)
+	new(Flags).registerSteering(steering)
+	fs.Visit(func(f *flag.Flag) {
+		if steering.Lookup(f.Name) != nil && f.Value.String() == "" {
+			errs = append(errs, fmt.Errorf("-%s is empty", f.Name))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 func (p *Program) usageError(err error) error {
@@ -180,7 +198,7 @@ ends it at once. Exit status: 0 done, 1 a step or check failed, 2 wrong usage,
 
 func flagNames(fs *flag.FlagSet) (names []string) {
 	fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
-	return names
+	return append(names, "-h", "-help")
 }
 
 // given lists the flags of a command line that do not say what to run, for the lines
