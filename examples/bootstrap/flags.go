@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -31,10 +30,8 @@ type options struct {
 	config                                  archboot.Config
 }
 
-func (o *options) flags(out io.Writer) *flag.FlagSet {
+func (o *options) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("bootstrap", flag.ContinueOnError)
-	f.SetOutput(out)
-	f.Usage = func() { fmt.Fprint(out, usage); f.PrintDefaults() }
 	o.sourceFlags(f)
 	o.systemFlags(f)
 	f.BoolVar(&o.quiet, "q", false, "print warnings and errors only")

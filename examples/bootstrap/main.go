@@ -13,25 +13,31 @@ import (
 	"syscall"
 
 	"github.com/prologin/rig/archboot"
+	"github.com/prologin/rig/stage/cli"
 )
 
 func run(ctx context.Context, args []string, stdin io.Reader, out io.Writer) error {
 	var o options
-	f := o.flags(out)
-	if err := f.Parse(args); err != nil {
-		return err
+	f := o.flags()
+	if err := cli.Parse(f, args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(out, usage)
+		f.SetOutput(out)
+		f.PrintDefaults()
+		return nil
+	} else if err != nil {
+		return misused(err)
 	}
 	if f.NArg() != 3 {
-		return fmt.Errorf("ROOT, HOSTNAME and PASSWORD_FILE are needed, got %d arguments; see -h", f.NArg())
+		return misused(fmt.Errorf("ROOT, HOSTNAME and PASSWORD_FILE are needed, got %d arguments", f.NArg()))
 	}
 	if err := o.complete(); err != nil {
-		return err
+		return misused(err)
 	}
 	o.config.Hostname, o.config.Password = f.Arg(1), stdin
 	if name := f.Arg(2); name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return err
+			return misused(err)
 		}
 		defer file.Close()
 		o.config.Password = file
@@ -41,17 +47,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, out io.Writer) err
 			fmt.Fprintln(out, e)
 		}
 	}
-	return archboot.Bootstrap(ctx, f.Arg(0), o.config)
+	err := archboot.Bootstrap(ctx, f.Arg(0), o.config)
+	if errors.Is(err, archboot.ErrInvalid) {
+		return misused(err)
+	}
+	return err
 }
+
+func misused(err error) error { return cli.Usage(fmt.Errorf("%w; see bootstrap -h", err)) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bootstrap:", err)
-		os.Exit(1)
+	if err == nil {
+		return
 	}
+	fmt.Fprintln(os.Stderr, "bootstrap:", err)
+	if ctx.Err() != nil {
+		os.Exit(cli.Interrupted)
+	}
+	os.Exit(cli.Status(err))
 }
