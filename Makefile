@@ -149,13 +149,18 @@ distclean: clean ## remove also what the tests keep in $(RIG_CACHE), and bin
 	$(SUDO) rm -rf "$(RIG_CACHE)"
 	rm -rf bin
 
-# What is no target, and what is no variable, is answered with those that are.
-.DEFAULT:
-	+@{ echo "make: no target $@ among these:"; $(HELP); } >&2; exit 2
-
+# What is no target and what is no variable is answered with those that are, before
+# anything is made. So are a program's flags where make takes them for its own: make
+# gw -keep is make -k -e -p gw, and make gw -plan make -p -l an gw.
+TARGETS := help $(PROGRAMS) test test-here test-host test-suites test-lab test-vm test-arch lint supply torture bench fuzz scale fresh figures needs clean distclean
 VARIABLES := ARGS SUITE MIRROR KEYS FINGERPRINT MACHINES FUZZTIME GO% CGO_% RIG_% SHELL
+HINT := what a program is to do goes into ARGS, as in make gw ARGS=-keep
 $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$(if \
-	$(filter $(VARIABLES),$v),,$(error no variable $v among these: $(VARIABLES)))))
+	$(filter $(VARIABLES),$v),,$(error no variable $v among these: $(VARIABLES); $(HINT)))))
+$(foreach t,$(filter-out $(TARGETS) bin/testhost bin/clean $(PROGRAMS:%=bin/%),$(MAKECMDGOALS)),\
+	$(error no target $t among these: $(TARGETS); $(HINT)))
+OPTIONS := $(filter-out --%,$(firstword -$(MAKEFLAGS)))
+$(if $(filter $(PROGRAMS),$(MAKECMDGOALS)),$(if $(findstring p,$(OPTIONS))$(findstring q,$(OPTIONS)),$(error $(HINT))))
 
 FORCE:
-.PHONY: FORCE help $(PROGRAMS) test test-here test-host test-suites test-lab test-vm test-arch lint supply torture bench fuzz scale fresh figures needs clean distclean
+.PHONY: FORCE $(TARGETS)

@@ -182,9 +182,11 @@ func testWrong(t *testing.T, dir string, list []command) {
 			}
 		}
 	}
-	variable := command{"any page", "make", []string{"gw", "AGS=-keep"}}
-	if status, stderr := try(t, dir, variable); status != 2 || !strings.Contains(stderr, "ARGS") {
-		t.Errorf("%v: exit status %d, want 2 and a hint at ARGS:\n%s", variable, status, stderr)
+	for _, args := range [][]string{{"gw", "AGS=-keep"}, {"gw", "ARGS-keep"}, {"gw", "-keep"}, {"gw", "-plan"}, {"gw", "plan"}} {
+		misplaced := command{"any page", "make", args}
+		if status, stderr := try(t, dir, misplaced); status != 2 || !strings.Contains(stderr, "make gw ARGS=-keep") {
+			t.Errorf("%v: exit status %d, want 2 and a hint at ARGS:\n%s", misplaced, status, stderr)
+		}
 	}
 	t.Logf("%d words mistyped", len(tried))
 	if len(tried) < len(list)/4 {
