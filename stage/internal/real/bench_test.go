@@ -18,7 +18,6 @@ import (
 // sleeps that its scripts have: one second after a machine was told to stop, five after
 // it was told to start. Starting and stopping themselves are as ours.
 func BenchmarkRollback(b *testing.B) {
-	s := newSite(b, 4<<30)
 	ctx := context.Background()
 	input := filepath.Join(b.TempDir(), "input")
 	if err := os.WriteFile(input, []byte("page\n"), 0o644); err != nil {
@@ -26,11 +25,11 @@ func BenchmarkRollback(b *testing.B) {
 	}
 	plan := walkPlan(input)
 	plan.Setups = plan.Setups[:1]
-	l := s.newLab("bench", plan)
-	l.run(stage.Steering{}, "gw/network", "gw/hello", "gw/page", "gw/last")
+	s := newSite(b, 4<<30, plan)
+	s.run(stage.Steering{}, "gw/network", "gw/hello", "gw/page", "gw/last")
 
-	m := l.machines["gw"]
-	tree := m.config.Root
+	m := s.opts.Targets["gw"].Machine
+	tree := s.tree("gw", "")
 	before, after := tree+"_page", tree+"_last"
 	command := func(args ...string) {
 		b.Helper()
@@ -38,7 +37,7 @@ func BenchmarkRollback(b *testing.B) {
 			b.Fatalf("%q: %v: %s", args, err, out)
 		}
 	}
-	if _, err := l.open().Rollback(ctx, "gw/page"); err != nil {
+	if _, err := s.open().Rollback(ctx, "gw/page"); err != nil {
 		b.Fatal(err)
 	}
 	command("btrfs", "subvolume", "snapshot", "-r", tree, before)
@@ -47,17 +46,17 @@ func BenchmarkRollback(b *testing.B) {
 		command("sleep", "1")
 		command("btrfs", "subvolume", "delete", tree)
 		command("btrfs", "subvolume", "snapshot", before, tree)
-		if _, err := m.host.Start(ctx, m.config); err != nil {
-			b.Fatal(err)
-		}
+		started := make(chan error, 1) // machinectl start waits for less, and the sleep for the rest
+		go func() { started <- m.Start(ctx) }()
 		command("sleep", "5")
-		l.output("gw", "sh", "-c", "wc -c </srv/page >/srv/size")
+		s.must(<-started)
+		s.output("gw", "sh", "-c", "wc -c </srv/page >/srv/size")
 		command("btrfs", "subvolume", "snapshot", "-r", tree, after)
 	}
 	var ours, theirs []time.Duration
 	for b.Loop() {
 		start := time.Now()
-		l.run(stage.Steering{From: "gw/last"}, "gw/last")
+		s.run(stage.Steering{From: "gw/last"}, "gw/last")
 		ours = append(ours, time.Since(start))
 		start = time.Now()
 		theirWay()
