@@ -85,8 +85,7 @@ func (c *copier) copyData(dst, src int, st *unix.Stat_t) error {
 			return err
 		}
 	}
-	const blockSize = 512 // of st_blocks, whatever the file system's
-	if st.Blocks*blockSize >= st.Size {
+	if allocated(st) >= st.Size {
 		return copyRange(dst, src, 0, st.Size)
 	}
 	return copySparse(dst, src, st.Size)

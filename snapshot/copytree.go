@@ -158,7 +158,7 @@ func (c *copier) copyEntry(src, dst *os.File, dir, name string) error {
 	}
 	path := filepath.Join(dir, name)
 	return step(c.ctx, "copy entry", func() error {
-		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if isDir(&st) {
 			if err := unix.Mkdirat(int(dst.Fd()), name, 0o700); err != nil {
 				return &os.PathError{Op: "mkdir", Path: path, Err: err}
 			}

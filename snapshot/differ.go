@@ -103,7 +103,7 @@ func (d *differ) visit(prefix, path string, rootA, rootB *os.File) (all bool, er
 		return false, err
 	}
 	same := inA && inB && stA.Ino == stB.Ino && stA.Ino != firstFreeObjectID
-	if same && stA.Mode&stB.Mode&unix.S_IFMT == unix.S_IFDIR {
+	if same && isDir(&stA) && isDir(&stB) {
 		return false, d.pair(full, a, b, &stA, &stB)
 	}
 	return true, d.entry(full, a, b, inA, inB)
@@ -178,28 +178,13 @@ func (d *differ) entry(path string, a, b *os.File, inA, inB bool) error {
 	return nil
 }
 
-// statIn describes what a name stands for, unless it has gone.
-func statIn(dir *os.File, name string, listed bool) (st unix.Stat_t, there bool, err error) {
-	if !listed {
-		return st, false, nil
-	}
-	err = unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if errors.Is(err, unix.ENOENT) {
-		return st, false, nil
-	}
-	if err != nil {
-		return st, false, &os.PathError{Op: "stat", Path: filepath.Join(dir.Name(), name), Err: err}
-	}
-	return st, true, nil
-}
-
 // alone reports a file that only one tree has, and all below it.
 func (d *differ) alone(path string, kind ChangeKind, dir *os.File, st *unix.Stat_t) error {
 	id, err := d.identityOf(dir, filepath.Base(path), st)
 	if err == nil {
 		err = d.report(Change{Path: path, Kind: kind}, id)
 	}
-	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if err != nil || !isDir(st) {
 		return err
 	}
 	sub, err := openDirIn(dir, filepath.Base(path))
@@ -225,7 +210,7 @@ func (d *differ) identityOf(dir *os.File, name string, st *unix.Stat_t) (id file
 	if err != nil {
 		return id, &os.PathError{Op: "statx", Path: filepath.Join(dir.Name(), name), Err: err}
 	}
-	return fileID{stx.Ino, stx.Btime, st.Mode&unix.S_IFMT == unix.S_IFDIR}, nil
+	return fileID{stx.Ino, stx.Btime, isDir(st)}, nil
 }
 
 func openDirIn(dir *os.File, name string) (*os.File, error) {
@@ -239,7 +224,7 @@ func openDirIn(dir *os.File, name string) (*os.File, error) {
 // same compares two files of the same type, and all below them.
 func (d *differ) same(path string, a, b *os.File, stA, stB *unix.Stat_t) error {
 	err := d.pair(path, a, b, stA, stB)
-	if err != nil || stA.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if err != nil || !isDir(stA) {
 		return err
 	}
 	subA, err := openDirIn(a, filepath.Base(path))
@@ -270,8 +255,3 @@ func (d *differ) pair(path string, a, b *os.File, stA, stB *unix.Stat_t) error {
 	}
 	return d.report(Change{Path: path, Kind: kind}, fileID{})
 }
-
-func isDir(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFDIR }
-
-// linked reports whether a file has several names.
-func linked(st *unix.Stat_t) bool { return !isDir(st) && st.Nlink > 1 }

@@ -58,12 +58,11 @@ func (m *meter) entry(dir *os.File, name string) error {
 	if err != nil || !there || m.metBefore(&st) {
 		return err
 	}
-	const blockSize = 512 // of st_blocks, whatever the file system's
-	m.referenced += st.Blocks * blockSize
+	m.referenced += allocated(&st)
 	m.entries++
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		m.exclusive += st.Blocks * blockSize
+		m.exclusive += allocated(&st)
 		sub, err := openDirIn(dir, name)
 		if err != nil {
 			return err
@@ -74,7 +73,7 @@ func (m *meter) entry(dir *os.File, name string) error {
 			return m.extents(dir, name, &st)
 		}
 	}
-	m.exclusive += st.Blocks * blockSize
+	m.exclusive += allocated(&st)
 	return nil
 }
 
@@ -114,9 +113,8 @@ func (m *meter) extents(dir *os.File, name string, st *unix.Stat_t) error {
 		}
 	})
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOTTY) {
-		const blockSize = 512
 		m.unmapped = true
-		m.exclusive += st.Blocks * blockSize
+		m.exclusive += allocated(st)
 		return nil
 	}
 	if err != nil {
