@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -139,6 +140,62 @@ func TestImportBomb(t *testing.T) {
 	_, _, err := s.Import(t.Context(), "new", bytes.NewReader(out.Bytes()), ImportOptions{MaxBytes: 1 << 24})
 	wantErr(t, err, ErrCorrupt)
 	noLeftovers(t, s)
+}
+
+// TestImportSparse: what a tar says to be a hole is not in the stream, and so not limited by
+// what is read of it.
+func TestImportSparse(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	var out bytes.Buffer
+	z, err := zstd.NewWriter(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(z)
+	top := root()
+	for _, h := range []*tar.Header{{Name: manifestEntry, Typeflag: tar.TypeReg, Size: int64(len(goodManifest))}, &top} {
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, goodManifest[:h.Size]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records := ""
+	for _, r := range []string{"GNU.sparse.size=4294967296", "GNU.sparse.numblocks=1", "GNU.sparse.map=4294967296,0"} {
+		records += fmt.Sprintf("%d %s\n", len(r)+4, r)
+	}
+	raw := rawHeader("pax", 'x', len(records)) + records + strings.Repeat("\x00", 512-len(records)) + rawHeader("tree/big", '0', 0)
+	_, err = io.WriteString(z, raw)
+	if err := errors.Join(w.Flush(), err, w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, newTmpfs(t), Options{Driver: Copy()})
+	_, _, err = s.Import(t.Context(), "new", &out, ImportOptions{MaxBytes: 1 << 20})
+	wantErr(t, err, ErrCorrupt)
+	if err != nil && !strings.Contains(err.Error(), "sparse") {
+		t.Errorf("error %v", err)
+	}
+	noLeftovers(t, s)
+}
+
+// rawHeader is a header of ustar(5), for what the standard library does not write.
+func rawHeader(name string, kind byte, size int) string {
+	h := []byte(fmt.Sprintf("%-100s%07o\x00%07o\x00%07o\x00%011o\x00%011o\x00%8s%c%-100sustar\x0000", name, 0o644, 0, 0, size, 0, "", kind, ""))
+	for i, c := range h[:100] {
+		if c == ' ' {
+			h[i] = 0
+		}
+	}
+	clear(h[157:257])
+	h = append(h, make([]byte, 512-len(h))...)
+	sum := 0
+	for _, c := range h {
+		sum += int(c)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return string(h)
 }
 
 // TestCarry: from a btrfs store to a copy store, to an overlay store, and back; the

@@ -95,6 +95,9 @@ func (u *unpacker) make(dir *os.File, base, name string, h *tar.Header) error {
 	case tar.TypeDir:
 		return u.directory(dir, base, name, h)
 	case tar.TypeReg:
+		if sparse(h) {
+			return corrupt(errors.New("is sparse, as nothing is that was exported"))
+		}
 		if h.PAXRecords[paxType] != typeSocket {
 			return u.regular(dir, base, h)
 		}
@@ -118,6 +121,17 @@ func (u *unpacker) make(dir *os.File, base, name string, h *tar.Header) error {
 		return u.node(dir, base, h, unix.S_IFBLK)
 	}
 	return corrupt(fmt.Errorf("has type %q", h.Typeflag))
+}
+
+// sparse reports whether a file has holes that the tar leaves out: there is no limit to
+// them, and nothing is read that could be interrupted.
+func sparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *unpacker) directory(dir *os.File, base, name string, h *tar.Header) error {
