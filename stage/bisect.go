@@ -40,8 +40,12 @@ func (m *machine) bisect(ctx context.Context, c Check) (string, error) {
 	}
 	last := points[len(points)-1]
 	if m.clean && m.running && m.state.Tree == m.keyOf(last) {
-		if holds, err := m.holds(ctx, last, c); err != nil || holds {
-			return "", errors.Join(err, fmt.Errorf("stage after which %q does not hold: %w", c, ErrNotFound))
+		holds, err := m.holds(ctx, last, c)
+		if err != nil {
+			return "", err
+		}
+		if holds {
+			return "", fmt.Errorf("stage after which %q does not hold: %w", c, ErrNotFound)
 		}
 	}
 	// It is known to hold before low, and not to hold after high.

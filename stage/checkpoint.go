@@ -46,8 +46,8 @@ const checkpointPrefix = "checkpoint-"
 // run are frozen together while it is done; one that is no [Freezer] makes it fail with
 // [ErrNotSupported]. A name in use is an error that matches [fs.ErrExist].
 func (l *Lab) Checkpoint(ctx context.Context, name string) (c Checkpoint, err error) {
-	if err := checkName(name); err != nil {
-		return c, fmt.Errorf("checkpoint %q: %w: %v", name, ErrInvalid, err)
+	if err := checkCheckpoint(name); err != nil {
+		return c, err
 	}
 	r, unlock, err := l.begin(ctx)
 	if err != nil {
@@ -82,6 +82,14 @@ func (l *Lab) Checkpoint(ctx context.Context, name string) (c Checkpoint, err er
 		return c, err
 	}
 	return c, writeFile(l.checkpointFile(name), append(data, '\n'), 0o644)
+}
+
+// checkCheckpoint refuses, among others, a name that leads to another file.
+func checkCheckpoint(name string) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("checkpoint %q: %w: %v", name, ErrInvalid, err)
+	}
+	return nil
 }
 
 func (l *Lab) checkpointFile(name string) string { return l.dir.path("checkpoints", name+".json") }
@@ -160,6 +168,9 @@ func (l *Lab) loadCheckpoint(name string) (c Checkpoint, err error) {
 // RestoreCheckpoint makes all trees those of a checkpoint, and starts the machines
 // that ran then. A machine that the checkpoint does not have is left alone.
 func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
+	if err := checkCheckpoint(name); err != nil {
+		return err
+	}
 	r, unlock, err := l.begin(ctx)
 	if err != nil {
 		return err
@@ -198,6 +209,9 @@ func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
 
 // RemoveCheckpoint deletes a checkpoint and its snapshots.
 func (l *Lab) RemoveCheckpoint(ctx context.Context, name string) error {
+	if err := checkCheckpoint(name); err != nil {
+		return err
+	}
 	r, unlock, err := l.begin(ctx)
 	if err != nil {
 		return err

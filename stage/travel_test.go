@@ -95,6 +95,24 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// TestCheckpointNames: a name that leads out of the directory of checkpoints is none, or
+// removing it would remove some other record.
+func TestCheckpointNames(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, single("one"))
+	f.run(stage.Steering{}, "gw/one")
+	for _, name := range []string{"../machines/gw", "", "a/b"} {
+		_, err := f.lab().Checkpoint(ctx, name)
+		for _, err := range []error{err, f.lab().RestoreCheckpoint(ctx, name), f.lab().RemoveCheckpoint(ctx, name)} {
+			if !errors.Is(err, stage.ErrInvalid) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	}
+	f.run(stage.Steering{})
+}
+
 func TestCheckpointThawsAfterFailure(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -182,6 +200,14 @@ func TestBisect(t *testing.T) {
 	f.run(stage.Steering{})
 	if _, err := f.lab().Bisect(context.Background(), "gw", without{command{"never"}}); !errors.Is(err, stage.ErrNotFound) {
 		t.Errorf("a check that holds: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	interrupted := check.Func{Name: "is interrupted", Look: func(ctx context.Context, _ *stage.Session) error {
+		cancel()
+		return ctx.Err()
+	}}
+	if _, err := f.lab().Bisect(ctx, "gw", interrupted); !errors.Is(err, context.Canceled) || errors.Is(err, stage.ErrNotFound) {
+		t.Errorf("interrupted: %v", err)
 	}
 }
 
