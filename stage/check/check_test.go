@@ -108,6 +108,7 @@ func TestFiles(t *testing.T) {
 		{check.FileContains{Path: file, Pattern: `^wo`}, "without it"},
 		{check.FileContains{Path: file + "x", Text: "a"}, "No such file"},
 		{check.Mounted{Path: "/proc", Type: "proc"}, ""},
+		{check.Mounted{Path: "/proc/", Type: "proc"}, ""},
 		{check.Mounted{Path: "/proc", Type: "nfs"}, "it is a proc"},
 		{check.Mounted{Path: file}, "not mounted"},
 		{check.Run("true"), ""},
@@ -219,7 +220,7 @@ func TestValidate(t *testing.T) {
 		check.UnitActive{}, check.UnitEnabled{Name: "-x"}, check.Command{}, check.Func{Name: "x"},
 		check.FilePresent{Path: "x"}, check.FileContains{Path: "/x"}, check.FileContains{Path: "/x", Text: "a", Pattern: "b"},
 		check.FileContains{Path: "/x", Pattern: "("}, check.Mounted{Path: "x"}, check.PortOpen{Address: "x"},
-		check.HasAddress{}, check.URL{URL: "ftp://x"}, check.URL{URL: "http://x", Header: "x"}, check.Ping{},
+		check.HasAddress{}, check.URL{URL: "ftp://x"}, check.URL{URL: "http://x", Header: "x"}, check.URL{URL: "http://x", Header: ": x"}, check.Ping{},
 		check.Resolves{}, check.Resolves{Name: "a..b", Server: "x"}, check.Resolves{Name: "a", Type: "X", Server: "x"},
 		check.Resolves{Name: "a"}, check.Resolves{Name: "a", Type: "NS", Inside: true},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 
@@ -119,9 +120,9 @@ func (m Mounted) Probe(ctx context.Context, s *stage.Session) error {
 	if err != nil {
 		return err
 	}
-	found := ""
+	found, want := "", path.Clean(m.Path)
 	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) >= 3 && unescape.Replace(f[1]) == m.Path {
+		if f := strings.Fields(line); len(f) >= 3 && unescape.Replace(f[1]) == want {
 			found = f[2] // the last mount hides the others
 		}
 	}
@@ -135,7 +136,7 @@ func (m Mounted) Probe(ctx context.Context, s *stage.Session) error {
 }
 
 // unescape undoes what the kernel does to names in tables of mounts.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\043`, "#", `\134`, `\`)
 
 func absolute(path string) error {
 	if !strings.HasPrefix(path, "/") {

@@ -58,7 +58,7 @@ func (u URL) Validate() error {
 	if err != nil || p.Host == "" || p.Scheme != "http" && p.Scheme != "https" {
 		return invalid("URL %q", u.URL)
 	}
-	if u.Header != "" && !strings.Contains(u.Header, ":") {
+	if u.Header != "" && strings.Index(u.Header, ":") < 1 {
 		return invalid("header %q is not NAME: VALUE", u.Header)
 	}
 	return nil
