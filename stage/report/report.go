@@ -263,12 +263,15 @@ func (s *stageRun) add(e stage.Event) {
 	}
 }
 
+// maxChecks is more than any stage has: beyond it, a file of events is damaged.
+const maxChecks = 1 << 16
+
 func (s *stageRun) check(e stage.Event) {
+	if e.Index < 1 || e.Index > maxChecks {
+		return
+	}
 	for len(s.Checks) < e.Index {
 		s.Checks = append(s.Checks, new(checkRun))
-	}
-	if e.Index == 0 {
-		return
 	}
 	c := s.Checks[e.Index-1]
 	c.Text, c.Elapsed, c.Holds = e.Text, e.Elapsed, e.Kind == stage.CheckPassed

@@ -194,6 +194,12 @@ func TestReadLines(t *testing.T) {
 	if _, err := report.Read(strings.NewReader("{\n")); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("broken line: %v", err)
 	}
+	for _, index := range []string{"-1", "0", "1000000000000"} {
+		text := `{"kind":"planned","machine":"m","stage":"s"}` + "\n" + `{"kind":"check-passed","machine":"m","stage":"s","index":` + index + "}\n"
+		if _, err := report.Read(strings.NewReader(text)); err != nil {
+			t.Errorf("check number %s: %v", index, err)
+		}
+	}
 }
 
 func TestEmptyRecorder(t *testing.T) {
