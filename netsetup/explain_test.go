@@ -1,6 +1,8 @@
 package netsetup
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
 	"strings"
 	"testing"
@@ -85,6 +87,30 @@ func TestExplainForward(t *testing.T) {
 		got, err := h.Explain(t.Context(), test.packet)
 		if err != nil || got.Passes != test.passes || len(got.Unsure) != 0 {
 			t.Errorf("%v: %+v (%v), want it to pass: %v", test.packet, got, err, test.passes)
+		}
+	}
+}
+
+// TestExplainRefuses what is no packet, before it meets a rule.
+func TestExplainRefuses(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.host.sh(t, "nft add table inet t; nft add chain inet t c '{ type filter hook prerouting priority 0; }'; nft add rule inet t c iifname uplink drop")
+	h := l.host.open(t, l.state)
+	world, machine := netip.MustParseAddr(worldAddr), netip.MustParseAddr(machineAddr)
+	for _, test := range []struct {
+		packet Packet
+		want   error
+	}{
+		{Packet{Src: world, Proto: "icmp"}, ErrInvalid},
+		{Packet{Src: world, Dst: netip.MustParseAddr("fd00::1"), Proto: "icmp"}, ErrInvalid},
+		{Packet{Src: world, Dst: machine}, ErrInvalid},
+		{Packet{Src: world, Dst: machine, Proto: "sctp"}, ErrInvalid},
+		{Packet{Src: world, Dst: machine, Proto: "icmp", In: "a name longer than any interface's"}, fs.ErrNotExist},
+		{Packet{Src: world, Dst: machine, Proto: "icmp", In: "nowhere"}, fs.ErrNotExist},
+	} {
+		if got, err := h.Explain(t.Context(), test.packet); !errors.Is(err, test.want) || got.Passes {
+			t.Errorf("%v by %q: %+v, %v; want %v", test.packet, test.packet.In, got, err, test.want)
 		}
 	}
 }
