@@ -7,7 +7,7 @@ import (
 	"github.com/prologin/rig/examples/internal/prolo"
 )
 
-func main() { os.Exit(prolo.CleanTool("clean", text).Main()) }
+func main() { os.Exit(prolo.Clean(text).Main()) }
 
 const text = `Lists what the lab has on this host: machines, network, trees and their snapshots,
 mounts, records, also what dead programs left. Then it asks, removes all of it, and

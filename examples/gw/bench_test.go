@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prologin/rig/examples/internal/prolo"
 	"github.com/prologin/rig/examples/internal/walk"
 	"github.com/prologin/rig/stage"
 )
@@ -24,7 +23,7 @@ func BenchmarkRollback(b *testing.B) {
 	defer null.Close()
 	args := []string{"-state", b.TempDir() + "/state", "-cache", walk.Cache()}
 	gw := program()
-	gw.After = func(ctx context.Context, lab *prolo.Lab) error { return rollback(ctx, b, lab.Stages) }
+	gw.After = func(ctx context.Context, lab *stage.Lab) error { return rollback(ctx, b, lab) }
 	if status := gw.Exec(b.Context(), args, null, os.Stderr); status != 0 {
 		b.Errorf("gw ended with status %d", status)
 	}

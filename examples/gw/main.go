@@ -6,13 +6,12 @@ import (
 	"os"
 
 	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/internal/lab/labcli"
 )
 
 func main() { os.Exit(program().Main()) }
 
-func program() *prolo.Program {
-	return &prolo.Program{Name: "gw", Machine: prolo.MachineGW, Text: text}
-}
+func program() *labcli.Program { return prolo.Program("gw", prolo.MachineGW, text) }
 
 const text = `Boots Prologin's machine gw in a container on the private network vz-prolo, sets it
 up stage by stage, checks each stage and keeps a snapshot after it. Run again, it

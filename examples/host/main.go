@@ -7,7 +7,7 @@ import (
 	"github.com/prologin/rig/examples/internal/prolo"
 )
 
-func main() { os.Exit(prolo.HostTool("host", text).Main()) }
+func main() { os.Exit(prolo.Host(text).Main()) }
 
 const text = `Makes this host ready for the lab: the network vz-prolo with its way out, a place
 for the machines' trees with the Arch base that they are cloned from, and the

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) {
 	one := func(name, machine string) func() {
-		return func() { os.Exit((&prolo.Program{Name: name, Machine: machine}).Main()) }
+		return func() { os.Exit(prolo.Program(name, machine, "").Main()) }
 	}
 	walk.Main(m, map[string]func(){
 		"lab":   main,
@@ -20,8 +20,8 @@ func TestMain(m *testing.M) {
 		"rhfs":  one("rhfs", prolo.MachineRHFS),
 		"web":   one("web", prolo.MachineWeb),
 		"pas":   one("pas", prolo.MachinePas),
-		"clean": func() { os.Exit(prolo.CleanTool("clean", "").Main()) },
-		"host":  func() { os.Exit(prolo.HostTool("host", "").Main()) },
+		"clean": func() { os.Exit(prolo.Clean("").Main()) },
+		"host":  func() { os.Exit(prolo.Host("").Main()) },
 	})
 }
 

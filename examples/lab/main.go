@@ -3,24 +3,12 @@
 package main
 
 import (
-	"context"
-	"flag"
 	"os"
 
 	"github.com/prologin/rig/examples/internal/prolo"
 )
 
-func main() { os.Exit(program().Main()) }
-
-func program() *prolo.Program {
-	var forks uint
-	p := &prolo.Program{Name: "lab", Text: text}
-	p.Flags = func(fs *flag.FlagSet) {
-		fs.UintVar(&forks, "fork", 0, "in the end check this `number` of copies of the lab side by side, each on a network of its own, and remove them")
-	}
-	p.After = func(ctx context.Context, lab *prolo.Lab) error { return lab.CheckForks(ctx, int(forks)) }
-	return p
-}
+func main() { os.Exit(prolo.Program("lab", "", text).Main()) }
 
 const text = `Sets up all machines of Prologin's lab as one graph, side by side where what they
 need of each other allows it, checks each stage and keeps a snapshot after it.

@@ -6,13 +6,12 @@ import (
 	"os"
 
 	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/internal/lab/labcli"
 )
 
 func main() { os.Exit(program().Main()) }
 
-func program() *prolo.Program {
-	return &prolo.Program{Name: "pas", Machine: prolo.MachinePas, Text: text}
-}
+func program() *labcli.Program { return prolo.Program("pas", prolo.MachinePas, text) }
 
 const text = `Boots the contestant's machine pas-r11p11 from the root that rhfs0 exports, read-only,
 logs a contestant in, sees the home appear, and go again. gw and rhfs0 have to be

@@ -6,13 +6,12 @@ import (
 	"os"
 
 	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/internal/lab/labcli"
 )
 
 func main() { os.Exit(program().Main()) }
 
-func program() *prolo.Program {
-	return &prolo.Program{Name: "rhfs", Machine: prolo.MachineRHFS, Text: text}
-}
+func program() *labcli.Program { return prolo.Program("rhfs", prolo.MachineRHFS, text) }
 
 const text = `Boots Prologin's machine rhfs0 in a container beside gw and sets it up stage by
 stage: the root file system that the contestants' machines boot from, exported by

@@ -6,13 +6,12 @@ import (
 	"os"
 
 	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/internal/lab/labcli"
 )
 
 func main() { os.Exit(program().Main()) }
 
-func program() *prolo.Program {
-	return &prolo.Program{Name: "web", Machine: prolo.MachineWeb, Text: text}
-}
+func program() *labcli.Program { return prolo.Program("web", prolo.MachineWeb, text) }
 
 const text = `Boots Prologin's machine web in a container beside gw and sets it up stage by
 stage: nginx, PostgreSQL, and the contest's sites. gw has to be set up before.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/prologin/rig/internal/lab"
+	"github.com/prologin/rig/internal/lab/labcli"
 	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/check"
@@ -20,20 +21,20 @@ const seats = 20
 
 // contestants are light machines beside those of the finals: clones of the base that
 // get an address and a name from gw and report in.
-func contestants(number int) []machine {
-	list := make([]machine, number)
+func contestants(p Payload) []labcli.Machine {
+	list := make([]labcli.Machine, p.Contestants)
 	for i := range list {
 		r := record{
 			machine: fmt.Sprintf("pas-r%02dp%02d.%s", 21+i/seats, 1+i%seats, Domain),
 			ip:      fmt.Sprintf("192.168.0.%d", 30+i), mtype: "user", room: "pasteur",
 		}
-		list[i] = machine{
+		list[i] = labcli.Machine{
 			Machine: lab.Machine{Name: r.machine, Addresses: addresses(r.ip), Config: nspawn.Config{
 				// What a contestant's machine does not need to report in.
 				KernelCommandLine: nspawn.MaskUnits("systemd-logind.service", "sshd.service", "systemd-timesyncd.service"),
 			}},
-			stages: r.stages,
-			needs:  []string{MachineGW},
+			Stages: r.stages(p),
+			Needs:  []string{MachineGW},
 		}
 	}
 	return list

@@ -2,35 +2,22 @@ package prolo
 
 import (
 	"net/netip"
-	"path/filepath"
 	"strings"
 
 	"github.com/prologin/rig/archboot"
 	"github.com/prologin/rig/internal/lab"
+	"github.com/prologin/rig/internal/lab/labcli"
+	"github.com/prologin/rig/internal/syspkg"
 	"github.com/prologin/rig/nspawn"
-	"github.com/prologin/rig/stage"
 )
 
-// machine is one of the lab's machines: how it is started and which stages it goes
-// through.
-type machine struct {
-	lab.Machine
-	stages func(Payload) []stage.Stage
-	// needs are the machines whose stages its own need.
-	needs []string
-	// exports is whether it serves files of its tree by NFS.
-	exports bool
-	// keep tells what can be done with it when it is left running.
-	keep string
-}
-
 // machines are those of the finals, each after those that it needs, and light ones.
-func machines(p Payload) []machine {
-	list := []machine{
+func machines(p Payload) []labcli.Machine {
+	list := []labcli.Machine{
 		{
 			Machine: lab.Machine{Name: MachineGW, Addresses: addresses(UplinkAddress, LANAddress, AlienAddress)},
-			stages:  gwStages,
-			keep:    "curl -H 'Host: mdb' http://" + UplinkAddress + "/call/query, dig @" + UplinkAddress + " gw." + Domain,
+			Stages:  gwStages(p),
+			Keep:    "curl -H 'Host: mdb' http://" + UplinkAddress + "/call/query, dig @" + UplinkAddress + " gw." + Domain,
 		},
 		{
 			Machine: lab.Machine{
@@ -38,14 +25,14 @@ func machines(p Payload) []machine {
 				// For the NFS server in user space.
 				Config: nspawn.Config{SystemCallFilter: []string{"open_by_handle_at", "name_to_handle_at"}},
 			},
-			stages:  rhfsStages,
-			needs:   []string{MachineGW},
-			exports: true,
+			Stages:  rhfsStages(p),
+			Needs:   []string{MachineGW},
+			Exports: true,
 		},
 		{
 			Machine: lab.Machine{Name: MachineWeb, After: MachineGW, Announce: web.announce(p), Addresses: addresses(web.ip)},
-			stages:  webStages,
-			needs:   []string{MachineGW},
+			Stages:  webStages(p),
+			Needs:   []string{MachineGW},
 		},
 		{
 			Machine: lab.Machine{
@@ -53,11 +40,11 @@ func machines(p Payload) []machine {
 				Boots:  &lab.Tree{Machine: MachineRHFS, Path: "/export/nfsroot_ro"},
 				Config: nspawn.Config{ReadOnly: true, Tmpfs: pasTmpfs(), Devices: []string{"/dev/fuse"}},
 			},
-			stages: pasStages,
-			needs:  []string{MachineGW, MachineRHFS},
+			Stages: pasStages(p),
+			Needs:  []string{MachineGW, MachineRHFS},
 		},
 	}
-	list = append(list, contestants(p.Contestants)...)
+	list = append(list, contestants(p)...)
 	for i := range list {
 		list[i].Config.Hostname = hostname(list[i].Name)
 		list[i].Config.SuppressSync = true
@@ -85,8 +72,8 @@ func pasTmpfs() []nspawn.Tmpfs {
 	return list
 }
 
-// config is the lab of the given machines.
-func config(list []machine) lab.Config {
+// config is the lab but for its machines.
+func config(p Payload) lab.Config {
 	c := lab.Config{
 		Zone:   Zone,
 		Prefix: netip.MustParsePrefix(HostAddress + "/24"),
@@ -97,10 +84,10 @@ func config(list []machine) lab.Config {
 			NTP: []string{"ntp." + Domain},
 		},
 		AddOns:  AddOns(),
-		Records: []string{filepath.Base(standIn("")), secretFile, picturesDir},
+		Records: []string{standInDir, secretFile, picturesDir},
 	}
-	for _, m := range list {
-		c.Machines = append(c.Machines, m.Machine)
+	if p.VM {
+		c.Needs = syspkg.VM()
 	}
 	return c
 }

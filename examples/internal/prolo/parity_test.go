@@ -78,7 +78,7 @@ func stagesOf(t *testing.T, name string) []stage.Stage {
 	p := Payload{Dir: "/var/lib/rig/sadm", Generation: "2019", Internet: "http://10.0.0.1:8730/core/os/x86_64/core.db"}
 	for _, m := range machines(p) {
 		if m.Name == name {
-			return m.stages(p)
+			return m.Stages
 		}
 	}
 	t.Fatalf("no machine %s", name)

@@ -17,8 +17,9 @@ import (
 
 // Payload is the SADM that is installed and tested.
 type Payload struct {
-	// Dir is its checkout on the host, which is never modified.
-	Dir string
+	// Dir is its checkout on the host, which is never modified, or where the stand-in is put.
+	Dir     string
+	standIn bool
 	// Generation is the year of the layout, 2018 or 2019.
 	Generation string
 	// Bind shows the checkout in the machines rather than copy it there.

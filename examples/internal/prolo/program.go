@@ -1,127 +1,74 @@
 package prolo
 
 import (
-	"context"
 	"errors"
 	"flag"
-	"io"
-	"os"
+	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/prologin/rig/internal/lab"
-	"github.com/prologin/rig/internal/syspkg"
-	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/internal/lab/labcli"
 	"github.com/prologin/rig/stage/cli"
 )
 
-// Program is one of the examples: it sets up a machine and checks those that it needs.
-type Program struct {
-	// Name is what it is called, Text what -h says of it.
-	Name, Text string
-
-	// Machine is the one that it sets up; empty is all of them.
-	Machine string
-
-	// Flags registers flags of its own, and After is called when all that was asked
-	// for is done and the machines are still up. Both may be nil.
-	Flags func(*flag.FlagSet)
-	After func(context.Context, *Lab) error
-
-	options      lab.Options
-	payload      Payload
-	clean, needs bool
-	ownSADM      bool // the payload is the stand-in
-}
-
-// Main runs the program and returns its exit status.
-func (p *Program) Main() int { return cli.Main(p.cli()) }
-
-// Exec runs the program with the given arguments, as [cli.Program.Exec] does.
-func (p *Program) Exec(ctx context.Context, args []string, out, messages *os.File) int {
-	return p.cli().Exec(ctx, args, out, messages)
-}
-
-func (p *Program) cli() cli.Program {
-	return cli.Program{
-		Name: p.Name, Text: p.Text, Machine: p.Machine,
-		Title: "This host and the payload", Flags: p.register, Check: p.check,
-		Plan: func() (stage.Plan, error) { return p.plan(), nil },
-		Records: func() stage.Options {
-			return stage.Options{StateDir: p.options.StageDir(), Secret: secret(p.options.State)}
-		},
-		Manual: func(w io.Writer) error { c := config(p.machines()); return c.WriteManual(w) },
-		Run:    p.run,
+// Program returns the program of that name, which sets up one machine with those that it
+// needs, or all for "". Text is what -h says of it.
+func Program(name, machine, text string) *labcli.Program {
+	p := new(Payload)
+	return &labcli.Program{
+		Name: name, Machine: machine, Text: text,
+		Config:   func() lab.Config { return config(*p) },
+		Machines: func() []labcli.Machine { return machines(*p) },
+		Flags:    func(fs *flag.FlagSet) { p.register(fs, machine) },
+		Check:    p.complete,
+		Before:   p.unpack,
+		Secret:   secret,
 	}
 }
 
-// run opens the lab, does what the flags ask for, and closes it.
-func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
-	p.options.Keep = c.Keep || c.KeepFailed()
-	listen(c, &p.options)
-	config := config(machines(p.payload))
-	if p.payload.VM {
-		config.Needs = syspkg.VM()
+// Host returns the program that makes a host ready for the lab.
+func Host(text string) *labcli.Tool { return labcli.Host(text, whole()) }
+
+// Clean returns the program that removes the lab.
+func Clean(text string) *labcli.Tool { return labcli.Clean(text, whole()) }
+
+// whole is the lab with all machines but the light ones.
+func whole() lab.Config {
+	c := config(Payload{})
+	for _, m := range machines(Payload{}) {
+		c.Machines = append(c.Machines, m.Machine)
 	}
-	if p.clean {
-		return lab.Clean(ctx, config, p.options)
-	}
-	l, err := lab.Open(ctx, config, p.options)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		l.Keep = c.Keep || err != nil && c.KeepFailed()
-		err = errors.Join(err, l.Close(ctx))
-	}()
-	if p.ownSADM {
-		if err := unpack(p.payload.Dir); err != nil {
-			return err
-		}
-	}
-	plan := withAlive(p.plan())
-	targets, err := l.Targets(ctx, &plan)
-	if err != nil {
-		return err
-	}
-	lab := &Lab{Lab: l, Command: c, targets: targets, survivors: newSurvivors()}
-	c.Verify = func(ctx context.Context) error { return lab.survivors.check(ctx, plan, targets) }
-	if lab.Stages, err = stage.Open(plan, lab.options()); err != nil {
-		return err
-	}
-	return p.do(ctx, lab)
+	return c
 }
 
-func (p *Program) do(ctx context.Context, l *Lab) (err error) {
-	if err := p.checkNeeds(ctx, l); err != nil {
-		return err
+// register makes flags of what the programs may choose of the payload.
+func (p *Payload) register(fs *flag.FlagSet, machine string) {
+	fs.StringVar(&p.Dir, "sadm", "", "install the checkout of prologin-sadm in `dir`; default: a stand-in for it")
+	fs.StringVar(&p.Generation, "generation", "2019", "expect the payload's paths of that `year`, 2018 or 2019")
+	fs.BoolVar(&p.Bind, "bind", false, "show the checkout in the machines rather than copy it")
+	switch machine {
+	case MachinePas:
+		fs.BoolVar(&p.VM, "vm", false, "boot a virtual machine over the network, too; pictures of its screen are kept in the state directory's vm")
+	case "":
+		fs.IntVar(&p.Contestants, "contestants", 0, "add this `number` of light machines, which get an address and a name and report in")
 	}
-	if !l.Command.Keep {
-		// In good order, so that the next run need not restore what is as it should be.
-		defer func() {
-			if ctx.Err() == nil && (err == nil || !l.Command.KeepFailed()) {
-				err = errors.Join(err, l.Stages.PowerOff(ctx))
-			}
-		}()
+}
+
+// complete checks the flags and fills in what follows from the lab's.
+func (p *Payload) complete(o *lab.Options) error {
+	if n := p.Contestants; n < 0 || n > MaxContestants {
+		return fmt.Errorf("-contestants %d: there is room for %d", n, MaxContestants)
 	}
-	if err := l.Command.Do(ctx, l.Stages); err != nil {
-		return err
+	err := errors.Join(cli.OneOf("generation", p.Generation, "2018", "2019"), p.Validate())
+	if p.standIn = p.Dir == ""; p.standIn {
+		p.Dir = filepath.Join(o.State, standInDir)
 	}
-	if p.After != nil {
-		if err := p.After(ctx, l); err != nil {
-			return err
-		}
+	mirror := "http://" + HostAddress + ":" + lab.MirrorPort
+	if strings.Contains(o.Mirror, "://") {
+		mirror = strings.TrimRight(o.Mirror, "/")
 	}
-	if l.Command.Shell {
-		if err := l.Shell(ctx, l.Command.ShellMachine()); err != nil {
-			return err
-		}
-	}
-	if !l.Command.Keep {
-		return nil
-	}
-	for _, m := range p.machines() {
-		if m.Name == p.Machine && m.keep != "" {
-			l.Command.Say("it goes on: %s, %s -keep -shell; %s -clean ends it", m.keep, p.Name, p.Name)
-		}
-	}
-	return nil
+	p.Internet = mirror + "/core/os/x86_64/core.db"
+	p.Pictures = filepath.Join(o.State, picturesDir)
+	return err
 }

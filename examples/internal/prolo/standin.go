@@ -9,20 +9,23 @@ import (
 	"github.com/prologin/rig/examples/sadm"
 )
 
-// standIn is where the stand-in for prologin-sadm is put on the host.
-func standIn(state string) string { return filepath.Join(state, "sadm") }
+// standInDir is where the stand-in is put, in the lab's state directory.
+const standInDir = "sadm"
 
-// unpack puts the stand-in, which the program carries with it, into a directory. What
-// begins with "#!" can be executed.
-func unpack(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
+// unpack puts the stand-in, which the program carries with it, where the checkout is expected
+// if there is no other. What begins with "#!" can be executed.
+func (p *Payload) unpack() error {
+	if !p.standIn {
+		return nil
+	}
+	if err := os.RemoveAll(p.Dir); err != nil {
 		return err
 	}
 	return fs.WalkDir(sadm.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(name) == ".go" {
 			return err
 		}
-		target := filepath.Join(dir, filepath.FromSlash(name))
+		target := filepath.Join(p.Dir, filepath.FromSlash(name))
 		if d.IsDir() {
 			return os.MkdirAll(target, 0o755)
 		}

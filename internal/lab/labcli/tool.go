@@ -1,4 +1,4 @@
-package prolo
+package labcli
 
 import (
 	"context"
@@ -9,10 +9,12 @@ import (
 	"github.com/prologin/rig/stage/cli"
 )
 
-// Tool is an example that works on the lab as a whole and runs no stages.
+// Tool is a program that works on a lab as a whole and runs no stages.
 type Tool struct {
 	// Name is what it is called, Text what -h says of it.
 	Name, Text string
+	// Config is the lab, with all machines that there may be.
+	Config lab.Config
 	// Flags registers flags of its own. It may be nil.
 	Flags func(*flag.FlagSet)
 	// Run does it.
@@ -37,7 +39,7 @@ func (t *Tool) register(fs *flag.FlagSet) {
 
 func (t *Tool) run(ctx context.Context, c *cli.Command) error {
 	listen(c, &t.options)
-	return t.Run(ctx, c, config(machines(Payload{})), t.options)
+	return t.Run(ctx, c, t.Config, t.options)
 }
 
 // listen has the lab tell what it does.

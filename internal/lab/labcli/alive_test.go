@@ -1,4 +1,4 @@
-package prolo
+package labcli
 
 import (
 	"context"

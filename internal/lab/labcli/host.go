@@ -1,4 +1,4 @@
-package prolo
+package labcli
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 	"github.com/prologin/rig/stage/cli"
 )
 
-// HostTool is the program that makes a host ready for the lab, or, with -check, tells
+// Host returns the program that makes a host ready for a lab, or, with -check, tells
 // what keeps it from being so.
-func HostTool(name, text string) *Tool {
+func Host(text string, config lab.Config) *Tool {
 	var check bool
 	return &Tool{
-		Name: name, Text: text,
+		Name: "host", Text: text, Config: config,
 		Flags: func(fs *flag.FlagSet) {
 			fs.BoolVar(&check, "check", false, "look at everything that the lab depends on, and change nothing")
 		},

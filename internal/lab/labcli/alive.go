@@ -1,4 +1,4 @@
-package prolo
+package labcli
 
 import (
 	"bytes"
@@ -74,7 +74,7 @@ func (*deadError) Is(target error) bool { return target == stage.ErrInvalid }
 
 // look returns an error that names the units that are dead, with the stages after which they
 // were active, and one that names those that are on their way to or from it.
-func look(ctx context.Context, exec execFunc, units []unit) (dead, others, err error) {
+func look(ctx context.Context, exec func(context.Context, stage.Command) error, units []unit) (dead, others, err error) {
 	args := []string{"systemctl", "show", "--property=ActiveState,Job", "--"}
 	for _, u := range units {
 		args = append(args, u.name)

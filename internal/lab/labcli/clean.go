@@ -1,4 +1,4 @@
-package prolo
+package labcli
 
 import (
 	"bufio"
@@ -14,13 +14,13 @@ import (
 	"github.com/prologin/rig/stage/cli"
 )
 
-// CleanTool is the program that removes the lab: it lists what is there, asks, removes
+// Clean returns the program that removes a lab: it lists what is there, asks, removes
 // it, and looks again. What is foreign is asked about one by one, and stays if there
 // is nobody to ask.
-func CleanTool(name, text string) *Tool {
+func Clean(text string, config lab.Config) *Tool {
 	var yes bool
 	return &Tool{
-		Name: name, Text: text,
+		Name: "clean", Text: text, Config: config,
 		Flags: func(fs *flag.FlagSet) { fs.BoolVar(&yes, "yes", false, "do not ask before removing what is the lab's") },
 		Run: func(ctx context.Context, c *cli.Command, config lab.Config, o lab.Options) error {
 			return clean(ctx, c, config, o, yes)

@@ -1,4 +1,4 @@
-package prolo
+package labcli
 
 import (
 	"context"
@@ -11,25 +11,25 @@ import (
 	"github.com/prologin/rig/stage"
 )
 
-// CheckForks makes a number of copies of the lab as it is after its last stages, boots
+// checkForks makes a number of copies of the lab as it is after its last stages, boots
 // and checks them side by side, and removes them.
-func (l *Lab) CheckForks(ctx context.Context, number int) (err error) {
+func (r *run) checkForks(ctx context.Context, number int) (err error) {
 	var checks errgroup.Group
 	errs := make([]error, number)
 	defer func() { err = errors.Join(append(errs, err)...) }()
 	for i := range number {
-		fork, err := l.Fork(ctx, i+1)
+		fork, err := r.Fork(ctx, i+1)
 		if err != nil {
 			return errors.Join(fmt.Errorf("fork %d: %w", i+1, err), checks.Wait())
 		}
-		targets := fork.Targets(l.targets)
-		stages, err := l.Stages.Fork(ctx, l.Command.Steering(), stage.Options{
+		targets := fork.Targets(r.targets)
+		stages, err := r.stages.Fork(ctx, r.command.Steering(), stage.Options{
 			StateDir: fork.StageDir(), Targets: targets, Parallel: 2 * len(targets),
-			HostDial: fork.Dial, Secret: secret(l.State), OnFailure: stage.PolicyStop,
+			HostDial: fork.Dial, Secret: r.secret, OnFailure: stage.PolicyStop,
 		})
 		checks.Go(func() error {
 			if err == nil {
-				err = l.checkFork(ctx, i+1, stages)
+				err = r.checkFork(ctx, i+1, stages)
 			}
 			if err = errors.Join(err, fork.Close(ctx)); err != nil {
 				errs[i] = fmt.Errorf("fork %d: %w", i+1, err)
@@ -40,10 +40,10 @@ func (l *Lab) CheckForks(ctx context.Context, number int) (err error) {
 	return checks.Wait()
 }
 
-func (l *Lab) checkFork(ctx context.Context, number int, fork *stage.Lab) error {
+func (r *run) checkFork(ctx context.Context, number int, fork *stage.Lab) error {
 	result, err := fork.Run(ctx, stage.Steering{})
 	if err == nil {
-		l.Command.Say("fork %d: %d stages as they were, %d run again, in %v",
+		r.command.Say("fork %d: %d stages as they were, %d run again, in %v",
 			number, len(result.Cached), len(result.Ran), result.Elapsed.Round(10*time.Millisecond))
 	}
 	return err
