@@ -130,6 +130,12 @@ func TestBridgeBesideNetworkd(t *testing.T) {
 	check("at once")
 	h.sh("networkctl reload; systemctl restart systemd-networkd; /usr/lib/systemd/systemd-networkd-wait-online --any --timeout=10 || true")
 	check("after networkd started anew")
+	z := Zone{Name: "rigtest", Prefixes: n.Prefixes}
+	var taken *ConflictError
+	if err := h.ApplyZone(h.ctx, z); !errors.As(err, &taken) || !errors.Is(err, ErrExists) || !strings.Contains(err.Error(), "Remove it first") {
+		t.Errorf("a zone where the bridge is: %v, want it refused", err)
+	}
+	check("after a zone was refused")
 	if err := ping(t, m, worldAddr); err != nil {
 		t.Error(err)
 	}

@@ -110,7 +110,8 @@ Unmanaged=yes
 // ApplyZone writes the zone's file, has networkd read it, and records it for
 // Remove, Verify and Sweep as Apply does a Network. If another file would keep
 // networkd from reading it, it fails with a *ShadowError before anything is
-// touched. It needs a networkd on the system bus (ErrNotSupported). Where Docker,
+// touched, and with a *ConflictError (ErrExists) where Apply has made a bridge of that
+// name. It needs a networkd on the system bus (ErrNotSupported). Where Docker,
 // a policy of iptables or firewalld would drop what the zone's machines send, it
 // adds what lets them pass, as Apply does.
 //
@@ -147,6 +148,9 @@ func (h *Host) planZone(z Zone, j *journal) (plan, error) {
 	n := Network{Bridge: z.Bridge(), Prefixes: z.Prefixes}
 	if err := n.conflicts(v); err != nil {
 		return p, err
+	}
+	if len(v.ours(n.Bridge)) > 0 {
+		return p, &ConflictError{Want: "zone " + z.Name, With: "a bridge that Apply has made; Remove it first", Err: ErrExists}
 	}
 	others, err := h.others(z.Bridge())
 	if err != nil {

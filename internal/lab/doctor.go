@@ -124,7 +124,11 @@ func (l *Lab) findStore(ctx context.Context) []Finding {
 			}
 			p.Remedy = "leave -store out, for a btrfs pool"
 		}
-		list = append(list, Finding{"storage: " + p.Check, fmt.Errorf("%w: %w", p.Err, errors.ErrUnsupported), p.Err.Error(), p.Remedy, p.Fatal})
+		answer := fmt.Errorf("%w: %w", p.Err, errors.ErrUnsupported)
+		if looked := (*fs.PathError)(nil); errors.As(p.Err, &looked) {
+			answer = p.Err // it could not be told
+		}
+		list = append(list, Finding{"storage: " + p.Check, answer, p.Err.Error(), p.Remedy, p.Fatal})
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"time"
@@ -32,7 +33,11 @@ func (l *Lab) openNetwork(ctx context.Context) error {
 		return err
 	}
 	// Not swept before: a machine that outlived its program is still wired to it.
-	if err := l.applyNetwork(ctx); err != nil {
+	err := l.applyNetwork(ctx)
+	if errors.Is(err, netsetup.ErrExists) {
+		return fmt.Errorf("%w; if it is the lab's own, which -keep has left, a run without -keep and -network removes it", err)
+	}
+	if err != nil {
 		return err
 	}
 	l.onClose(func(ctx context.Context) error {
@@ -54,11 +59,12 @@ func (l *Lab) applyNetwork(ctx context.Context) error {
 	if l.Network == "zone" || l.Network == "" && networkdRuns() {
 		err := l.net.ApplyZone(ctx, l.zone(l.Keep))
 		if err == nil {
-			l.say("network:  zone %s of systemd-networkd, bridge %s, %s; -network bridge is for hosts without networkd", l.Zone, l.Bridge(), l.Prefix)
+			l.say("network:  zone %s of systemd-networkd, bridge %s, %s; -network bridge keeps networkd off it", l.Zone, l.Bridge(), l.Prefix)
 			l.zoned = true
 			return nil
 		}
-		if l.Network == "zone" || !errors.Is(err, netsetup.ErrNotSupported) {
+		// A bridge that is there already may be ours, which Apply knows.
+		if l.Network == "zone" || !errors.Is(err, netsetup.ErrNotSupported) && !errors.Is(err, netsetup.ErrExists) {
 			return err
 		}
 	}
