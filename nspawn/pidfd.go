@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/proc"
 )
 
 // pidfd is a process that cannot be mistaken for a later one of the same ID.
@@ -111,9 +113,10 @@ func (p *pidfd) setns(which int) error {
 // dead process until its parent has collected it, and asked of the kernel
 // afterwards, which tells since 6.15.
 func (p *pidfd) status() ExitStatus {
-	fields, err := statFields(p.pid)
-	if err == nil && p.signal(0) == nil && len(fields) > exitCodeField {
-		if code, err := strconv.Atoi(fields[exitCodeField]); err == nil && fields[0] == "Z" {
+	const exitCode = 52 - 3 // of /proc/PID/stat, counted from the third
+	fields, err := proc.Stat(p.pid)
+	if err == nil && p.signal(0) == nil && len(fields) > exitCode {
+		if code, err := strconv.Atoi(fields[exitCode]); err == nil && fields[0] == "Z" {
 			return exitStatus(unix.WaitStatus(code))
 		}
 	}

@@ -57,16 +57,3 @@ func userMap(pid int) (identity bool, root uint32, err error) {
 	first, err := strconv.ParseUint(fields[1], 10, 32)
 	return len(fields) == 3 && first == 0 && fields[2] == "4294967295", uint32(first), err
 }
-
-// exitCodeField is the 52nd of /proc/PID/stat, counted from the third.
-const exitCodeField = 52 - 3
-
-// statFields are those of /proc/PID/stat from the third on. The second is a name
-// in parentheses that may hold anything.
-func statFields(pid int) ([]string, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return nil, err
-	}
-	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])), nil
-}

@@ -143,8 +143,12 @@ func (l *Lab) Machine(name string) *Machine {
 	address := l.next
 	l.next = l.next.Next()
 	l.mu.Unlock()
+	unique, err := machineName(name)
+	if err != nil {
+		l.t.Fatalf("rigtest: machine %s: %v", name, err)
+	}
 	config := lab.Machine{
-		Name:   machineName(name),
+		Name:   unique,
 		Config: nspawn.Config{Hostname: name, SuppressSync: true},
 	}
 	l.t.Cleanup(func() { l.check("remove "+name, l.lab.Discard(context.Background(), config.Name)) })

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/prologin/rig/internal/proc"
 )
 
 // namePrefix begins the names of all machines and trees of tests on the host. Their
@@ -17,9 +20,10 @@ const namePrefix = "rigtest."
 // count tells the machines of this process apart.
 var count atomic.Int64
 
-func machineName(name string) string {
+func machineName(name string) (string, error) {
 	pid := os.Getpid()
-	return fmt.Sprintf("%s%d-%s.%d.%s", namePrefix, pid, startTime(pid), count.Add(1), name)
+	started, err := proc.StartTime(pid)
+	return fmt.Sprintf("%s%d-%s.%d.%s", namePrefix, pid, started, count.Add(1), name), err
 }
 
 // leftBehind reports whether a machine is that of a test whose process is no more.
@@ -28,22 +32,11 @@ func leftBehind(machine string) bool {
 	process, _, _ := strings.Cut(rest, ".")
 	pid, started, _ := strings.Cut(process, "-")
 	n, err := strconv.Atoi(pid)
-	return ours && err == nil && startTime(n) != started
-}
-
-// startTime tells a process from an earlier or a later one with the same number. It is
-// the 22nd field of /proc/PID/stat, proc(5), and empty if there is no such process or
-// nothing is left of it but its exit status.
-func startTime(pid int) string {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
+	if !ours || err != nil {
+		return false
 	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return ""
-	}
-	return fields[19] // the third field of all is the first here
+	now, err := proc.StartTime(n)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && now != started
 }
 
 // sweep removes the machines and trees of tests whose process is no more.

@@ -8,17 +8,27 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prologin/rig/internal/proc"
 )
 
 func TestLeftBehind(t *testing.T) {
 	t.Parallel()
-	pid, started := os.Getpid(), startTime(os.Getpid())
+	pid := os.Getpid()
+	started, err := proc.StartTime(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := machineName("web")
+	if err != nil {
+		t.Fatal(err)
+	}
 	gone := exec.Command("true")
 	if err := gone.Run(); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]bool{
-		machineName("web"): false,
+		own: false,
 		fmt.Sprintf("rigtest.%d-%s0.1.web", pid, started):          true, // the number came round
 		fmt.Sprintf("rigtest.%d-1.1.web", gone.ProcessState.Pid()): true,
 		"rigtest.web": false,

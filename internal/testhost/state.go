@@ -2,9 +2,9 @@ package testhost
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
-	"strings"
+
+	"github.com/prologin/rig/internal/proc"
 )
 
 // record is what a process that comes later has to know of the running host: its
@@ -17,7 +17,7 @@ type record struct {
 
 // record takes down which host runs.
 func (h *Host) record(leader int) error {
-	started, err := startTime(leader)
+	started, err := proc.StartTime(leader)
 	if err != nil {
 		return err
 	}
@@ -46,24 +46,9 @@ func (h *Host) join() error {
 
 // alive returns ErrGone if the host that h stands for has ended.
 func (h *Host) alive() error {
-	started, err := startTime(h.leader.PID)
+	started, err := proc.StartTime(h.leader.PID)
 	if err != nil || started != h.leader.Started {
 		return ErrGone
 	}
 	return nil
-}
-
-// startTime is the 22nd field of /proc/PID/stat, proc(5). A zombie has none.
-func startTime(pid int) (string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return "", err
-	}
-	// The second field is the program's name in brackets and may hold anything.
-	_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return "", ErrGone
-	}
-	return fields[19], nil
 }
