@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -167,7 +168,7 @@ func (g cgroup) removeEmptyParents() {
 // backoff repeats what the kernel refuses only for a moment: a control group
 // whose last process is still being buried is busy, and no event tells the end.
 func backoff(ctx context.Context, try func() error) error {
-	for delay := time.Millisecond; ; delay *= 2 {
+	for delay := time.Millisecond; ; delay = min(2*delay, 100*time.Millisecond) {
 		err := try()
 		if !errors.Is(err, unix.EBUSY) {
 			return err
@@ -175,7 +176,7 @@ func backoff(ctx context.Context, try func() error) error {
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
-		case <-time.After(min(delay, 100*time.Millisecond)):
+		case <-time.After(delay):
 		}
 	}
 }
@@ -211,7 +212,7 @@ func (g cgroup) enable(mount, controller string) error {
 	if err != nil {
 		return err
 	}
-	if !containsWord(string(available), controller) {
+	if !slices.Contains(strings.Fields(string(available)), controller) {
 		return &Error{Op: "limit " + controller, Err: ErrNotSupported,
 			Hint: "the controller is bound to cgroup version 1; boot with systemd.unified_cgroup_hierarchy=1"}
 	}
@@ -226,13 +227,4 @@ func (g cgroup) enable(mount, controller string) error {
 		top = top.child(name)
 	}
 	return nil
-}
-
-func containsWord(text, word string) bool {
-	for _, field := range strings.Fields(text) {
-		if field == word {
-			return true
-		}
-	}
-	return false
 }

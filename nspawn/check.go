@@ -3,9 +3,11 @@ package nspawn
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -67,7 +69,7 @@ func (h *Host) checkLimits(f *faults, limits Limits) {
 		{"Limits.Memory", "memory", limits.Memory > 0}, {"Limits.CPUs", "cpu", limits.CPUs > 0}, {"Limits.Tasks", "pids", limits.Tasks > 0},
 	} {
 		bySystemd := h.launcher == LauncherSystemd && present(filepath.Join("/sys/fs/cgroup", bound.controller))
-		if bound.asked && !bySystemd && !containsWord(string(unified), bound.controller) {
+		if bound.asked && !bySystemd && !slices.Contains(strings.Fields(string(unified)), bound.controller) {
 			f.unsupported(bound.field, "the host's %s controller is bound to cgroup version 1; boot it with systemd.unified_cgroup_hierarchy=1", bound.controller)
 		}
 	}
@@ -147,9 +149,9 @@ func (h *Host) checkNetwork(f *faults, n *Network) {
 				return err
 			}
 		}
-		for field, name := range wanted {
-			if _, err := net.InterfaceByName(name); err != nil {
-				f.add(field, "there is no interface %s", name)
+		for _, field := range slices.Sorted(maps.Keys(wanted)) {
+			if _, err := net.InterfaceByName(wanted[field]); err != nil {
+				f.add(field, "there is no interface %s", wanted[field])
 			}
 		}
 		return nil

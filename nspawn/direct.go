@@ -34,9 +34,6 @@ func (d *direct) launch(_ context.Context, m *Machine) (*boot, error) {
 	if b.notify, err = listenNotify(m.dir); err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	m.boot = b
-	m.mu.Unlock()
 	cmd, err := d.spawn(m, &config, g)
 	if err == nil {
 		b.nspawn, err = openPidfd(cmd.Process.Pid)
@@ -53,6 +50,9 @@ func (d *direct) launch(_ context.Context, m *Machine) (*boot, error) {
 		return nil, err
 	}
 	b.child, b.reap = true, func() ExitStatus { return reap(cmd) }
+	m.mu.Lock()
+	m.boot = b
+	m.mu.Unlock()
 	b.notify.serve(func(n notification) { m.notified(b, n) })
 	h.log.Debug("systemd-nspawn started", "machine", config.Name, "pid", cmd.Process.Pid)
 	return b, nil

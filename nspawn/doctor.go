@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,7 +109,7 @@ func findControllers(context.Context) Finding {
 	}
 	var missing []string
 	for _, name := range []string{"memory", "cpu", "pids"} {
-		if !containsWord(string(controllers), name) {
+		if !slices.Contains(strings.Fields(string(controllers)), name) {
 			missing = append(missing, name)
 		}
 	}

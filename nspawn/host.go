@@ -206,7 +206,8 @@ func (h *Host) Start(ctx context.Context, config Config) (*Machine, error) {
 }
 
 // Find returns a machine that runs, started by this program or by another that
-// uses the same state directory. A machine whose program has died is adopted:
+// uses the same state directory; one that is being started is waited for. A machine
+// whose program has died is adopted:
 // from then on this Host supervises it. One whose program lives is followed, and
 // taken over at its next end or reboot if that program is gone by then. What a dead
 // machine left is swept, and the error matches ErrNotFound.
@@ -218,6 +219,9 @@ func (h *Host) Find(ctx context.Context, name string) (*Machine, error) {
 		return nil, fail("find", name, ErrClosed)
 	}
 	if m != nil {
+		if err := m.awaitStart(ctx); err != nil {
+			return nil, fail("find", name, err)
+		}
 		return m, nil
 	}
 	if machineNameProblem(name) != "" {

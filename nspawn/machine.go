@@ -19,9 +19,9 @@ type Machine struct {
 	lock  *lockFile // held by the program that supervises it; nil elsewhere
 	calls calls
 
-	// done is closed when the machine has ended and everything of it is gone,
-	// unwatched when this program no longer looks after it.
-	done, unwatched chan struct{}
+	// begun is closed when Start is over, done when the machine has ended and
+	// everything of it is gone, unwatched when this program no longer looks after it.
+	begun, done, unwatched chan struct{}
 
 	mu       sync.Mutex
 	record   record

@@ -88,15 +88,6 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-func hasDotDot(name string) bool {
-	for _, part := range strings.Split(name, "/") {
-		if part == ".." {
-			return true
-		}
-	}
-	return false
-}
-
 // The real-time signals as the C library numbers them, which keeps the first
 // two of the kernel's for itself.
 const (

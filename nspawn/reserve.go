@@ -47,7 +47,7 @@ func (h *Host) reserve(ctx context.Context, config Config) (*Machine, error) {
 func (h *Host) newMachine(name string) (*Machine, error) {
 	m := &Machine{
 		host: h, dir: filepath.Join(h.dir, name),
-		done: make(chan struct{}), unwatched: make(chan struct{}),
+		begun: make(chan struct{}), done: make(chan struct{}), unwatched: make(chan struct{}),
 	}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return nil, err
@@ -178,8 +178,9 @@ func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 	}
 	m := &Machine{
 		host: h, dir: dir, lock: lock, record: *rec,
-		done: make(chan struct{}), unwatched: make(chan struct{}),
+		begun: make(chan struct{}), done: make(chan struct{}), unwatched: make(chan struct{}),
 	}
+	close(m.begun)
 	s, err := h.starterOf(rec)
 	var b *boot
 	if err == nil {

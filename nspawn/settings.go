@@ -127,14 +127,17 @@ func (c *Config) writeNetwork(w *settingsWriter) {
 
 // listOmitted names what only a command line, an environment or a unit can say.
 func (c *Config) listOmitted(w *settingsWriter) {
-	for field, given := range map[string]bool{
-		"Console": c.Console != "", "Credentials": len(c.Credentials) > 0, "Network.MAC": c.Network.MAC != nil,
-		"KernelVariables": c.KernelVariables != AccessNone, "Devices": len(c.Devices) > 0,
-		"Limits.Memory": c.Limits.Memory > 0, "Limits.CPUs": c.Limits.CPUs > 0, "Limits.Tasks": c.Limits.Tasks > 0,
-		"Stop": c.Stop != StopTimeouts{}, "Reboot": c.Reboot != RebootAllow,
+	for _, setting := range []struct {
+		field string
+		given bool
+	}{
+		{"Console", c.Console != ""}, {"Credentials", len(c.Credentials) > 0}, {"Network.MAC", c.Network.MAC != nil},
+		{"KernelVariables", c.KernelVariables != AccessNone}, {"Devices", len(c.Devices) > 0},
+		{"Limits.Memory", c.Limits.Memory > 0}, {"Limits.CPUs", c.Limits.CPUs > 0}, {"Limits.Tasks", c.Limits.Tasks > 0},
+		{"Stop", c.Stop != StopTimeouts{}}, {"Reboot", c.Reboot != RebootAllow},
 	} {
-		if given {
-			w.omit(field, "has no setting in a .nspawn file")
+		if setting.given {
+			w.omit(setting.field, "has no setting in a .nspawn file")
 		}
 	}
 }

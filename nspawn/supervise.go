@@ -19,6 +19,7 @@ const cleanupPatience = 30 * time.Second
 
 // start makes the first boot, and the goroutine that looks after the machine.
 func (m *Machine) start(ctx context.Context) error {
+	defer close(m.begun)
 	b, err := m.starter().launch(ctx, m)
 	if err != nil {
 		return m.notStarted(err)
@@ -37,6 +38,20 @@ func (m *Machine) start(ctx context.Context) error {
 		<-m.unwatched
 		return errors.Join(context.Cause(ctx), killErr)
 	}
+}
+
+// awaitStart blocks while another goroutine starts the machine, and fails with
+// ErrNotFound if that fails.
+func (m *Machine) awaitStart(ctx context.Context) error {
+	select {
+	case <-m.begun:
+	case <-ctx.Done():
+		return fmt.Errorf("it is being started: %w", context.Cause(ctx))
+	}
+	if isClosed(m.done) {
+		return ErrNotFound
+	}
+	return nil
 }
 
 // notStarted ends a machine that could not be launched, unless it was so short-lived

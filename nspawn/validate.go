@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -171,7 +172,7 @@ func (c *Config) validateSecurity(f *faults) {
 	if c.Users.Mode != UsersHost && c.KernelVariables == AccessAll {
 		f.add("KernelVariables", "mode %q cannot be had with a user namespace", AccessAll)
 	}
-	if c.Limits.CPUs < 0 || c.Limits.CPUs > 0 && c.Limits.CPUs < 0.01 || c.Limits.CPUs > 4096 {
+	if cpus := c.Limits.CPUs; cpus != 0 && !(cpus >= 0.01 && cpus <= 4096) { // nor is it NaN
 		f.add("Limits.CPUs", "%v is not between 0.01 and 4096", c.Limits.CPUs)
 	}
 	if c.Limits.Memory > 0 && c.Limits.Memory < 1<<20 {
@@ -243,7 +244,7 @@ func (f *faults) absolute(field, name string) {
 		f.add(field, "%q is not absolute", name)
 	case len(name) > 4095:
 		f.add(field, "the path is longer than 4095 bytes")
-	case hasDotDot(name):
+	case slices.Contains(strings.Split(name, "/"), ".."):
 		f.add(field, "%q steps upwards", name)
 	}
 }

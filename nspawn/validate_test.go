@@ -2,6 +2,7 @@ package nspawn
 
 import (
 	"errors"
+	"math"
 	"net"
 	"reflect"
 	"strings"
@@ -83,6 +84,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"Users.Ownership", func(c *Config) { c.Users = Users{Mode: UsersPick, Ownership: "chown"} }},
 		{"Limits.Memory", func(c *Config) { c.Limits.Memory = 1 }},
 		{"Limits.CPUs", func(c *Config) { c.Limits.CPUs = -1 }},
+		{"Limits.CPUs", func(c *Config) { c.Limits.CPUs = math.NaN() }},
 		{"Volatile", func(c *Config) { c.Volatile = "maybe" }},
 		{"Ephemeral", func(c *Config) { c.Ephemeral, c.ReadOnly = true, true }},
 		{"ResolvConf", func(c *Config) { c.ResolvConf = "maybe" }},

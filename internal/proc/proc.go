@@ -33,7 +33,7 @@ func StartTime(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const state, started = 3 - 3, 22 - 3
+	const state, started = 0, 22 - 3
 	if len(fields) <= started {
 		return "", fmt.Errorf("/proc/%d/stat: only %d fields", pid, len(fields))
 	}

@@ -1,0 +1,75 @@
+package nspawn_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/nspawn"
+)
+
+// TestFindWhileStarting looks for a machine that another goroutine is starting: what
+// is found can be used, or there is none.
+func TestFindWhileStarting(t *testing.T) {
+	privileged(t)
+	fifo := hangingNspawn(t)
+	host := openHost(t, nspawn.HostOptions{Launcher: nspawn.LauncherDirect})
+	root := t.TempDir()
+	init := filepath.Join(root, "usr/lib/systemd/systemd")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(init), 0o755), os.WriteFile(init, nil, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	started := make(chan error)
+	go func() {
+		_, err := host.Start(ctx, nspawn.Config{Name: "hangs", Root: root})
+		started <- err
+	}()
+	if _, err := os.ReadFile(fifo); err != nil { // it runs
+		t.Fatal(err)
+	}
+	impatient, giveUp := context.WithCancel(testContext(t))
+	giveUp()
+	if m, err := host.Find(impatient, "hangs"); !errors.Is(err, context.Canceled) {
+		t.Errorf("found %v, %v", m, err)
+	}
+	found := make(chan error)
+	go func() {
+		_, err := host.Find(testContext(t), "hangs")
+		found <- err
+	}()
+	cancel()
+	if err := <-started; !errors.Is(err, context.Canceled) {
+		t.Errorf("start: %v", err)
+	}
+	if err := <-found; !errors.Is(err, nspawn.ErrNotFound) {
+		t.Errorf("find when it was not started: %v", err)
+	}
+}
+
+// hangingNspawn puts a systemd-nspawn before the real one that writes to a fifo when
+// it is to start a machine, and does nothing else.
+func hangingNspawn(t *testing.T) (fifo string) {
+	t.Helper()
+	real, err := exec.LookPath("systemd-nspawn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	fifo = filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] || exec %s --version\necho >%s\nexec sleep infinity\n", real, fifo)
+	if err := os.WriteFile(filepath.Join(dir, "systemd-nspawn"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return fifo
+}
