@@ -147,6 +147,28 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestInterruptedMessages: what did not go well besides the interruption is not lost.
+func TestInterruptedMessages(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	p := program()
+	p.Run = func(ctx context.Context, _ *cli.Command) error {
+		cancel()
+		step := fmt.Errorf("step: %w: %w", ctx.Err(), errors.New("killed"))
+		return errors.Join(errors.Join(ctx.Err(), step, fmt.Errorf("two: %w", stage.ErrBlocked)), errors.New("pool is in use"))
+	}
+	messages, err := os.Create(filepath.Join(t.TempDir(), "messages"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Close()
+	p.Exec(ctx, nil, os.Stdout, messages)
+	got, err := os.ReadFile(messages.Name())
+	if want := "prog: pool is in use\nprog: interrupted; run it again to go on\n"; string(got) != want || err != nil {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
+
 func TestHelpAndPlan(t *testing.T) {
 	t.Parallel()
 	status, _, messages := exec(t, program(), "-h")

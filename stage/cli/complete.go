@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/prologin/rig/stage"
 )
 
 // complete prints what the last word of a command line may become, as bash's
@@ -33,13 +35,9 @@ func (p *Program) candidates(before, last string) []string {
 	}
 	switch before {
 	case "from", "until", "skip", "rollback", "explain", "diff":
-		if plan, err := p.Plan(); err == nil {
-			return names(plan, p.Machine)
-		}
+		return names(p.plan(), p.Machine)
 	case "only":
-		if plan, err := p.Plan(); err == nil {
-			return machinesOf(plan)
-		}
+		return machinesOf(p.plan())
 	case "on-failure":
 		return []string{"stop", "keep", "shell", "rollback"}
 	}
@@ -47,4 +45,16 @@ func (p *Program) candidates(before, last string) []string {
 		return nil
 	}
 	return flagNames(fs)
+}
+
+// plan is the program's, or an empty one if it has none.
+func (p *Program) plan() (plan stage.Plan) {
+	if p.Plan == nil || p.Check != nil && p.Check() != nil {
+		return plan
+	}
+	plan, err := p.Plan()
+	if err != nil {
+		return stage.Plan{}
+	}
+	return plan
 }

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/prologin/rig/internal/nearest"
+	"github.com/prologin/rig/stage"
 )
 
 // Exit statuses.
@@ -57,6 +59,29 @@ func Status(err error) int {
 		return s.ExitStatus()
 	}
 	return Failed
+}
+
+// besides returns what is joined in an error and does not come of an interruption, such as
+// what could not be tidied up.
+func besides(err error) (rest []error) {
+	if errors.Is(err, context.Canceled) {
+		list, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			return nil
+		}
+		var texts []string
+		for _, e := range list.Unwrap() {
+			rest, texts = append(rest, besides(e)...), append(texts, e.Error())
+		}
+		if strings.Join(texts, "\n") != err.Error() { // one error that has several causes
+			return nil
+		}
+		return rest
+	}
+	if errors.Is(err, stage.ErrBlocked) {
+		return nil
+	}
+	return []error{err}
 }
 
 // OneOf returns an error that names the nearest choice unless the value of a flag is

@@ -71,6 +71,9 @@ func (p Program) Exec(ctx context.Context, args []string, out, messages *os.File
 	case errors.Is(err, flag.ErrHelp):
 		return Done
 	case err != nil && ctx.Err() != nil:
+		for _, err := range besides(err) {
+			fmt.Fprintf(messages, "%s: %v\n", p.Name, err)
+		}
 		fmt.Fprintf(messages, "%s: interrupted; run it again to go on\n", p.Name)
 		return Interrupted
 	case err != nil:
