@@ -10,10 +10,11 @@ import (
 // that it held at the beginning and, once broken, stayed so. It restores the tree of
 // ⌈log₂ n⌉ of the n stages that have snapshots, starts the machine and makes the check,
 // with the time that the stage gives its own; other machines stay as they are. The
-// machine is left with the tree of the last stage looked at.
+// machine is left with the tree of the last stage looked at. One more is restored if it
+// is the last stage that is left, and nobody has seen the check fail there.
 //
-// It fails with [ErrNotFound] if the tree is that of the last stage and the check
-// holds there, or if there are no snapshots.
+// It fails with [ErrNotFound] if the check holds after the last stage, or if there are no
+// snapshots.
 func (l *Lab) Bisect(ctx context.Context, machineName string, c Check) (stage string, err error) {
 	r, unlock, err := l.begin(ctx)
 	if err != nil {
@@ -39,36 +40,49 @@ func (m *machine) bisect(ctx context.Context, c Check) (string, error) {
 		return "", fmt.Errorf("machine %q: snapshots: %w", m.setup.Machine, ErrNotFound)
 	}
 	last := points[len(points)-1]
+	failed := false
 	if m.clean && m.running && m.state.Tree == m.keyOf(last) {
 		holds, err := m.holds(ctx, last, c)
 		if err != nil {
 			return "", err
 		}
 		if holds {
-			return "", fmt.Errorf("stage after which %q does not hold: %w", c, ErrNotFound)
+			return "", neverFails(c)
 		}
+		failed = true
 	}
-	// It is known to hold before low, and not to hold after high.
+	// It is known to hold before low, and not to hold after high, if failed is set.
 	low, high := 0, len(points)-1
-	for low < high {
+	for low < high || !failed {
 		middle := (low + high) / 2
-		if err := m.exactly(ctx, points[middle]); err != nil {
+		holds, err := m.holdsAfter(ctx, points[middle], c)
+		switch {
+		case err != nil:
 			return "", err
-		}
-		if err := m.start(ctx); err != nil {
-			return "", err
-		}
-		holds, err := m.holds(ctx, points[middle], c)
-		if err != nil {
-			return "", err
-		}
-		if holds {
+		case !holds:
+			high, failed = middle, true
+		case low == high:
+			return "", neverFails(c)
+		default:
 			low = middle + 1
-		} else {
-			high = middle
 		}
 	}
 	return m.work[points[low]].Name, nil
+}
+
+func neverFails(c Check) error {
+	return fmt.Errorf("stage after which this does not hold: %v: %w", c, ErrNotFound)
+}
+
+// holdsAfter gives the machine the tree of the stage at index i and makes a check.
+func (m *machine) holdsAfter(ctx context.Context, i int, c Check) (bool, error) {
+	if err := m.exactly(ctx, i); err != nil {
+		return false, err
+	}
+	if err := m.start(ctx); err != nil {
+		return false, err
+	}
+	return m.holds(ctx, i, c)
 }
 
 // holds makes a check once the machine has the tree of the stage at index i.

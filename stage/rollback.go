@@ -135,7 +135,7 @@ func (t *track) missing(i int) error {
 		name = t.work[i].Name
 	}
 	return &Error{Op: "restore", Machine: t.setup.Machine, Stage: name,
-		Err: fmt.Errorf("snapshot %s: %w", short(t.keyOf(i)), ErrNotFound)}
+		Err: fmt.Errorf("a snapshot of it as it is in the plan, with the key %s: %w", short(t.keyOf(i)), ErrNotFound)}
 }
 
 // exactly makes the tree that of the stage at index i and no other.

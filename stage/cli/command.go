@@ -157,7 +157,7 @@ func (c *Command) bisect(ctx context.Context, lab *stage.Lab) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Out, "%s: %s is the first stage after which it fails: %v\n", machine, found, check)
+	fmt.Fprintf(c.Out, "%s: %s is the first stage after which this does not hold: %v\n", machine, found, check)
 	return nil
 }
 
