@@ -92,11 +92,21 @@ func (n networkd) create(*kernel) error {
 	return reloadNetworkd()
 }
 
+// destroy is content with a networkd that has gone, or has never been there.
 func (n networkd) destroy(*kernel) error {
 	if n.Written {
 		return nil
 	}
-	return reloadNetworkd()
+	return reloadIfHere()
+}
+
+// reloadIfHere is reloadNetworkd where one may not run.
+func reloadIfHere() error {
+	err := reloadNetworkd()
+	if errors.Is(err, ErrNotSupported) {
+		return nil
+	}
+	return err
 }
 
 // reloadNetworkd has networkd read its files, and set up anew the links that

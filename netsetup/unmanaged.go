@@ -43,11 +43,7 @@ func (u unmanaged) destroy(k *kernel) error {
 	if err := u.file().destroy(k); err != nil {
 		return err
 	}
-	err := reloadNetworkd()
-	if errors.Is(err, ErrNotSupported) {
-		return nil
-	}
-	return err
+	return reloadIfHere()
 }
 
 // unmanaged returns what keeps networkd off n: nothing, where there is none.

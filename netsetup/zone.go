@@ -141,6 +141,13 @@ func (h *Host) PlanZone(ctx context.Context, z Zone) (Changes, error) {
 
 func (h *Host) planZone(z Zone, j *journal) (plan, error) {
 	var p plan
+	here, err := networkdHere()
+	if err == nil && !here {
+		err = fmt.Errorf("%w: no systemd-networkd runs in this network namespace", ErrNotSupported)
+	}
+	if err != nil {
+		return p, err
+	}
 	v, err := h.kernel.look()
 	if err != nil {
 		return p, err

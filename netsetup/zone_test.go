@@ -162,6 +162,36 @@ func TestShadow(t *testing.T) {
 	}
 }
 
+// TestZoneWithoutNetworkd: it is refused before anything is touched, and what was made while
+// there was a networkd can be removed.
+func TestZoneWithoutNetworkd(t *testing.T) {
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+	l := newLab(t)
+	h := l.host.open(t, l.state)
+	z := Zone{Name: "rignone", Prefixes: l.network.Prefixes, Masquerade: true}
+	if _, err := h.PlanZone(t.Context(), z); !errors.Is(err, ErrNotSupported) {
+		t.Errorf("PlanZone: %v, want ErrNotSupported", err)
+	}
+	if err := h.ApplyZone(t.Context(), z); !errors.Is(err, ErrNotSupported) || strings.Contains(err.Error(), "undoing") {
+		t.Errorf("ApplyZone: %v, want ErrNotSupported and nothing to undo", err)
+	}
+	if path := z.files()[0].Path; exists(path) {
+		t.Errorf("%s is left", path)
+	}
+	checkEmpty(t, l.state)
+	err := h.change(t.Context(), "test", z.Bridge(), func() error {
+		j, err := h.journal(z.Bridge(), true)
+		return errors.Join(err, j.adding(networkd{}), j.adding(networkd{Written: true}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Remove(t.Context(), z.Bridge()); err != nil {
+		t.Errorf("Remove: %v", err)
+	}
+	checkEmpty(t, l.state)
+}
+
 // TestZone has a real networkd set up a zone.
 func TestZone(t *testing.T) {
 	testhost.Require(t)
