@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -118,24 +117,7 @@ func (o *Options) validate() error {
 	if o.MirrorKeys != "" && !o.realMirror() {
 		errs = append(errs, errors.New("-mirror-keys without the URL of a -mirror"))
 	}
-	return errors.Join(append(errs,
-		there("mirror-keys", o.MirrorKeys, "file"), there("password-file", o.PasswordFile, "file"), there("base", o.Base, "directory"),
-		notTaken("state", o.State), notTaken("store", o.Store), notTaken("cache", o.Cache))...)
-}
-
-// there reports why the value of a flag is no file or directory that can be read.
-func there(flag, name, want string) error {
-	if name == "" {
-		return nil
-	}
-	info, err := os.Stat(name)
-	if err == nil && info.IsDir() != (want == "directory") {
-		return fmt.Errorf("-%s %s: is no %s", flag, name, want)
-	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("-%s: %w", flag, err)
-	}
-	return nil // others, such as who may read it, are for root to meet
+	return errors.Join(append(errs, notTaken("state", o.State), notTaken("store", o.Store), notTaken("cache", o.Cache))...)
 }
 
 // notTaken reports why there can be no directory of the name that a flag gives.
