@@ -14,7 +14,7 @@ TESTHOST := $(strip $(SUDO) $(CURDIR)/bin/testhost)
 # What the tests build once: roots, mirrors, the test host.
 export RIG_CACHE ?= /var/cache/rig
 # The packages that have tests of their own for a host with systemd.
-HOSTED := ./internal/testhost ./nspawn/... ./netsetup/...
+HOSTED := ./internal/testhost ./internal/docs/hosted ./nspawn/... ./netsetup/...
 
 .DEFAULT_GOAL := help
 
