@@ -9,7 +9,10 @@ import (
 )
 
 // scratchParent is where nspawn makes a directory for each bind and each topmost layer
-// of an overlay that has no source. When it is killed, they stay.
+// of an overlay that has no source, wherever TMPDIR is. When it is killed, they stay:
+// one that is killed before the machine has a first process has told nobody of them,
+// and systemd-tmpfiles(8) removes them in time. Directories of our own would be worse
+// off: of a machine that ends while no program of ours runs, nobody would remove them.
 const scratchParent = "/var/tmp"
 
 var scratchPattern = regexp.MustCompile(`/(nspawn-temp-[A-Za-z0-9]{6})[/ ]`)

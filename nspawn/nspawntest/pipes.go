@@ -41,76 +41,93 @@ func testCommandPipes(t *testing.T, s *suite) {
 			}
 		})
 	}
-	t.Run("pipes", func(t *testing.T) {
-		cmd := m.Command(ctx, "sh", "-c", "read x; echo got $x; echo err >&2")
-		in, err1 := cmd.StdinPipe()
-		out, err2 := cmd.StdoutPipe()
-		errs, err3 := cmd.StderrPipe()
-		if err := errors.Join(err1, err2, err3, cmd.Start()); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintln(in, "it")
-		got, _ := io.ReadAll(out)
-		said, _ := io.ReadAll(errs)
-		if err := cmd.Wait(); err != nil || string(got) != "got it\n" || string(said) != "err\n" {
-			t.Errorf("%q, %q, %v", got, said, err)
-		}
-	})
-	t.Run("a child keeps stdout", func(t *testing.T) {
-		cmd := m.Command(ctx, "sh", "-c", "sleep 1000 & echo started")
-		var out bytes.Buffer
-		cmd.Stdout, cmd.WaitDelay = &out, 50*time.Millisecond
-		if err := cmd.Run(); out.String() != "started\n" || err == nil {
-			t.Errorf("%q, %v", out.String(), err)
-		}
-	})
-	t.Run("own way to cancel", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(ctx)
-		cmd := m.Command(ctx, "sh", "-c", "trap 'echo asked; exit 7' TERM; echo up; sleep 1000 & wait")
-		cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
-		cmd.WaitDelay = 10 * time.Second // the sleep keeps the pipe
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		said := bufio.NewScanner(out)
-		said.Scan()
-		cancel()
-		said.Scan()
-		var exit *nspawn.ExitError
-		if err := cmd.Wait(); said.Text() != "asked" || !errors.As(err, &exit) || exit.ExitCode() != 7 {
-			t.Errorf("%q, %v", said.Text(), err)
-		}
-	})
-	t.Run("file and extra file", func(t *testing.T) {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		cmd := m.Command(ctx, "sh", "-c", "echo three >&3")
-		cmd.ExtraFiles = []*os.File{w}
-		err = cmd.Run()
-		w.Close()
-		if got, _ := io.ReadAll(r); err != nil || string(got) != "three\n" {
-			t.Errorf("%q, %v", got, err)
-		}
-	})
-	t.Run("many at once", func(t *testing.T) {
-		var all sync.WaitGroup
-		for i := range 100 {
-			all.Go(func() {
-				out, err := m.Command(ctx, "echo", itoa(i)).Output()
-				if err != nil || string(out) != itoa(i)+"\n" {
-					t.Errorf("%d: %q, %v", i, out, err)
-				}
-			})
-		}
-		all.Wait()
-	})
+	for _, test := range []struct {
+		name string
+		run  func(context.Context, *testing.T, *nspawn.Machine)
+	}{
+		{"pipes", testOwnPipes},
+		{"a child keeps stdout", testKeptPipe},
+		{"own way to cancel", testOwnCancel},
+		{"file and extra file", testExtraFile},
+		{"many at once", testManyCommands},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(ctx, t, m) })
+	}
+}
+
+func testOwnPipes(ctx context.Context, t *testing.T, m *nspawn.Machine) {
+	cmd := m.Command(ctx, "sh", "-c", "read x; echo got $x; echo err >&2")
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	errs, err3 := cmd.StderrPipe()
+	if err := errors.Join(err1, err2, err3, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(in, "it")
+	got, _ := io.ReadAll(out)
+	said, _ := io.ReadAll(errs)
+	if err := cmd.Wait(); err != nil || string(got) != "got it\n" || string(said) != "err\n" {
+		t.Errorf("%q, %q, %v", got, said, err)
+	}
+}
+
+func testKeptPipe(ctx context.Context, t *testing.T, m *nspawn.Machine) {
+	cmd := m.Command(ctx, "sh", "-c", "sleep 1000 & echo started")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.WaitDelay = &out, 50*time.Millisecond
+	if err := cmd.Run(); out.String() != "started\n" || err == nil {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+func testOwnCancel(ctx context.Context, t *testing.T, m *nspawn.Machine) {
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := m.Command(ctx, "sh", "-c", "trap 'echo asked; exit 7' TERM; echo up; sleep 1000 & wait")
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second // the sleep keeps the pipe
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(out)
+	said.Scan()
+	cancel()
+	said.Scan()
+	var exit *nspawn.ExitError
+	if err := cmd.Wait(); said.Text() != "asked" || !errors.As(err, &exit) || exit.ExitCode() != 7 {
+		t.Errorf("%q, %v", said.Text(), err)
+	}
+}
+
+func testExtraFile(ctx context.Context, t *testing.T, m *nspawn.Machine) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := m.Command(ctx, "sh", "-c", "echo three >&3")
+	cmd.ExtraFiles = []*os.File{w}
+	err = cmd.Run()
+	w.Close()
+	if got, _ := io.ReadAll(r); err != nil || string(got) != "three\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func testManyCommands(ctx context.Context, t *testing.T, m *nspawn.Machine) {
+	var all sync.WaitGroup
+	for i := range 100 {
+		all.Go(func() {
+			out, err := m.Command(ctx, "echo", itoa(i)).Output()
+			if err != nil || string(out) != itoa(i)+"\n" {
+				t.Errorf("%d: %q, %v", i, out, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 type zeros struct{}
