@@ -67,9 +67,9 @@ func lockCgroup(path string) (*cgroup, error) {
 // sweepCgroups removes what killed processes left: their control groups are empty,
 // since the PID namespaces that had been in them died too.
 func sweepCgroups(parent string) {
-	left, _ := filepath.Glob(filepath.Join(parent, cgroupPattern))
-	for _, path := range left {
-		if c, err := lockCgroup(path); err == nil {
+	left, _ := fs.Glob(os.DirFS(parent), cgroupPattern)
+	for _, name := range left {
+		if c, err := lockCgroup(filepath.Join(parent, name)); err == nil {
 			_ = c.remove() // best effort: the next one tries again
 		}
 	}
@@ -96,7 +96,7 @@ func cgroupDir(path string) (string, error) {
 		return "", err
 	}
 	for _, m := range mounts {
-		if rest, ok := strings.CutPrefix(path, strings.TrimSuffix(m.Root, "/")); ok {
+		if rest, ok := strings.CutPrefix(path+"/", strings.TrimSuffix(m.Root, "/")+"/"); ok {
 			return filepath.Join(m.Mountpoint, rest), nil
 		}
 	}

@@ -2,6 +2,7 @@ package archboot
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -22,9 +23,10 @@ func ForgottenCgroups() []string {
 	if err != nil {
 		return nil
 	}
-	all, _ := filepath.Glob(filepath.Join(own, cgroupPattern))
+	all, _ := fs.Glob(os.DirFS(own), cgroupPattern)
 	var forgotten []string
-	for _, path := range all {
+	for _, name := range all {
+		path := filepath.Join(own, name)
 		if c, err := lockCgroup(path); err == nil {
 			unlock(c.dir)
 			forgotten = append(forgotten, path)
