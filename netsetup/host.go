@@ -153,9 +153,9 @@ func (h *Host) journalPath(bridge string) string {
 
 // recorded lists the bridges that have a journal.
 func (h *Host) recorded() ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(h.dir, "*"+journalSuffix))
+	files, err := fs.Glob(os.DirFS(h.dir), "*"+journalSuffix)
 	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), journalSuffix)
+		files[i] = strings.TrimSuffix(f, journalSuffix)
 	}
 	return files, err
 }

@@ -115,3 +115,22 @@ func TestLockHolders(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestRecorded finds journals also in a directory whose name looks like a pattern.
+func TestRecorded(t *testing.T) {
+	t.Parallel()
+	h := &Host{dir: filepath.Join(t.TempDir(), "state[1]")}
+	if names, err := h.recorded(); err != nil || len(names) > 0 {
+		t.Errorf("without a directory: %q, %v", names, err)
+	}
+	err := os.Mkdir(h.dir, 0o700)
+	for _, name := range []string{"br0.journal", "lab.1.journal", "lock"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(h.dir, name), nil, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names, err := h.recorded(); err != nil || strings.Join(names, " ") != "br0 lab.1" {
+		t.Errorf("recorded: %q, %v", names, err)
+	}
+}

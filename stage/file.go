@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -42,9 +43,9 @@ func replaceFile(name string, data []byte, perm os.FileMode, flush func(*os.File
 // lab's lock is the only writer. What cannot be removed is in nobody's way.
 func (d stateDir) sweep() {
 	for _, dir := range []string{".", "machines", "recipes", "ports", "checkpoints"} {
-		left, _ := filepath.Glob(d.path(dir, ".new-*"))
+		left, _ := fs.Glob(os.DirFS(d.path(dir)), ".new-*")
 		for _, name := range left {
-			os.Remove(name)
+			os.Remove(d.path(dir, name))
 		}
 	}
 }
