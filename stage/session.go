@@ -43,7 +43,7 @@ func (s *Session) Exec(ctx context.Context, c Command) error {
 	return err
 }
 
-// Output runs a command and returns what it printed. If it fails, the error quotes
+// Output runs a command and returns what it printed, up to 1 MiB. If it fails, the error quotes
 // the first line that it printed to its standard error.
 func (s *Session) Output(ctx context.Context, args ...string) ([]byte, error) {
 	stdout, stderr := &limited{max: 1 << 20}, &limited{max: 4 << 10}

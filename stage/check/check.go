@@ -122,7 +122,7 @@ type Command struct {
 	// Args holds the program and its arguments.
 	Args []string
 
-	// Output is what its standard output must contain.
+	// Output is what its standard output must contain, within the first MiB.
 	Output string
 }
 

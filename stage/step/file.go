@@ -172,7 +172,7 @@ const editProgram = `
 BEGIN { begin = ENVIRON["BEGIN"]; end = ENVIRON["END"]; after = ENVIRON["AFTER"]
 	while ((getline line < "-") > 0) block = block line "\n" }
 $0 == begin { if (!done) printf "%s", block; done = 1; inside = 1 }
-!inside { print; if (after != "" && $0 == after && !seen) { seen = 1; if (!had) { printf "%s", block; done = 1 } } }
+!inside { print; if (after != "" && $0 == after && !done) { printf "%s", block; done = 1 } }
 $0 == end { inside = 0 }
 END { if (inside) exit 3; if (!done && after != "") exit 4; if (!done) printf "%s", block }`
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/stage"
+	"github.com/prologin/rig/stage/internal/shell"
 )
 
 // Install installs packages with the machine's own package manager, pacman or apt-get.
@@ -42,7 +43,7 @@ func (i Install) Manual(string) []stage.Line {
 	if i.Refresh {
 		flags = "-Sy"
 	}
-	return typed("pacman %s --needed --noconfirm %s", flags, strings.Join(i.Packages, " "))
+	return typed("pacman %s --needed --noconfirm %s", flags, shell.Join(i.Packages...))
 }
 
 // Ingredients adds the names.
