@@ -82,6 +82,24 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestDiffWithoutPorts: where the ports could not be read, none are said to have been closed.
+func TestDiffWithoutPorts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, single("one", "two"))
+	calls := 0
+	f.machines["gw"].Handle("sockets", func(ctx context.Context, p *stagetest.Proc) error {
+		if calls++; calls == 3 { // of the base, after one, after two
+			return p.Fail(1, "too busy")
+		}
+		return sockets(ctx, p)
+	})
+	f.run(stage.Steering{}, "gw/one", "gw/two")
+	got, err := f.lab().Diff(context.Background(), "two")
+	if err != nil || got.Opened != nil || got.Closed != nil || calls != 3 {
+		t.Errorf("%+v, %v, after %d calls", got, err, calls)
+	}
+}
+
 func TestDiffOfFailedStage(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, single("one", "two"))

@@ -20,18 +20,21 @@ const firstEphemeral = 32768
 const tables = `for t in tcp tcp6 udp udp6; do echo "$t"; cat "/proc/net/$t" 2>/dev/null; done; :`
 
 // listening returns what accepts connections or datagrams in the machine, such as "tcp
-// 0.0.0.0:80". It is of use to people only: what cannot be read is left out.
-func (s *Session) listening(ctx context.Context) []string {
+// 0.0.0.0:80".
+func (s *Session) listening(ctx context.Context) ([]string, error) {
 	data, err := s.Output(ctx, "sh", "-c", tables, "sockets")
-	if err != nil {
-		s.lab.log.Debug("no table of sockets", "machine", s.machine, "err", err)
-	}
-	return parseSockets(string(data))
+	return parseSockets(string(data)), err
 }
 
-// listen records what the machine listens at with the tree of the given key.
+// listen records what the machine listens at with the tree of the given key. It is of
+// use to people only: what cannot be read is not known.
 func (m *machine) listen(ctx context.Context, s *Session, key string) {
-	if err := m.dir.savePorts(key, s.listening(ctx)); err != nil {
+	ports, err := s.listening(ctx)
+	if err != nil {
+		m.log.Debug("no table of sockets", "machine", m.setup.Machine, "err", err)
+		return
+	}
+	if err := m.dir.savePorts(key, ports); err != nil {
 		m.note("ports not recorded: %v", err)
 	}
 }
