@@ -3,9 +3,10 @@ package archboot_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"syscall"
 	"testing"
+
+	"github.com/prologin/rig/internal/testns"
 )
 
 // roleVariable makes the test program do something else than to test.
@@ -28,15 +29,9 @@ func TestMain(m *testing.M) {
 // inOwnNamespace runs the tests in a mount namespace of their own, so that what they
 // mount is nowhere else, and gone when they are.
 func inOwnNamespace() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), roleVariable+"=test")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	attributes := new(syscall.SysProcAttr)
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+		attributes = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	}
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return max(cmd.ProcessState.ExitCode(), 1)
-	}
-	return 0
+	return testns.Again(attributes, roleVariable+"=test")
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/testns"
 )
 
 // roleVariable makes the test program do something else than to test.
@@ -51,17 +52,11 @@ func TestMain(m *testing.M) {
 // process of this host can copy the tests' mounts into its own namespace, where they
 // would stay, and nothing of a test that is killed is left.
 func inOwnNamespace() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), roleVariable+"=test")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	attributes := new(syscall.SysProcAttr)
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+		attributes = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	}
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return max(cmd.ProcessState.ExitCode(), 1)
-	}
-	return 0
+	return testns.Again(attributes, roleVariable+"=test")
 }
 
 // makePoolAndDie kills the process right after the named step, or after all.

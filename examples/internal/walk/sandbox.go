@@ -2,10 +2,8 @@ package walk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/prologin/rig/archboot/archtest"
 	"github.com/prologin/rig/examples/internal/prolo"
+	"github.com/prologin/rig/internal/testns"
 )
 
 // What the process outside of the sandbox tells the one inside, by environment.
@@ -38,24 +37,11 @@ func enterSandbox() int {
 	if cache == "" {
 		cache = "/var/cache/rig"
 	}
-	env := append(os.Environ(), mirrorCache+"="+cache)
+	env := []string{mirrorCache + "=" + cache}
 	if err := buildMirror(cache); err != nil {
 		env = append(env, noMirror+"="+err.Error())
 	}
-	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	cmd.Env = env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+	return testns.Again(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS}, env...)
 }
 
 func buildMirror(cache string) error {

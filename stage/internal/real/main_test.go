@@ -4,16 +4,15 @@ package real
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/prologin/rig/internal/testns"
 	"github.com/prologin/rig/internal/testroot"
 )
 
@@ -51,27 +50,12 @@ func insideSandbox() bool {
 }
 
 func enterSandbox() int {
-	env := os.Environ()
 	root, err := testroot.Build(context.Background(), testroot.Config{Suite: testroot.Trixie})
+	env := debianRoot + "=" + root
 	if err != nil {
-		env = append(env, noRoot+"="+err.Error())
-	} else {
-		env = append(env, debianRoot+"="+root)
+		env = noRoot + "=" + err.Error()
 	}
-	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	cmd.Env = env
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS}
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+	return testns.Again(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS}, env)
 }
 
 // furnish brings loopback up.
