@@ -160,7 +160,7 @@ func TestInstallUpgradeRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lines := before.Diff(after, append(archboot.Volatile(), "/etc/ld.so.cache")); len(lines) > 0 {
+	if lines := before.Diff(after, append(archboot.VolatilePaths(), "/etc/ld.so.cache")); len(lines) > 0 {
 		t.Errorf("installed and removed, and yet different:\n%s", strings.Join(lines, "\n"))
 	}
 	assertNoTrace(t, root, "")

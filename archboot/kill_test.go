@@ -178,7 +178,7 @@ func TestKilledAtEachStep(t *testing.T) {
 					continue
 				}
 				got, err := archboot.ReadManifest(t.Context(), o.Root)
-				lines := want.Diff(got, append(archboot.Volatile(), "/var/lib/systemd/random-seed"))
+				lines := want.Diff(got, append(archboot.VolatilePaths(), "/var/lib/systemd/random-seed"))
 				if err != nil || len(lines) > 0 {
 					t.Errorf("after being killed at %q: %q, %v", event, lines, err)
 				}

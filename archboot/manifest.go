@@ -199,10 +199,10 @@ func parseDesc(r io.Reader) (Package, error) {
 	return p, s.Err()
 }
 
-// Volatile returns the files in which two roots of one [Config] differ, as
+// VolatilePaths returns the files in which two roots of one [Config] differ, as
 // patterns of [path.Match] on the path or one of its parents: keys made for the
 // one root, the salt of the password, and times.
-func Volatile() []string {
+func VolatilePaths() []string {
 	return []string{
 		"/etc/pacman.d/gnupg",         // the machine's own signing key
 		"/etc/shadow", "/etc/shadow-", // salts, days of change

@@ -34,7 +34,7 @@ func TestManifestDiff(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, line := range ma.Diff(mb, append(Volatile(), "/var/lib/pacman")) {
+	for _, line := range ma.Diff(mb, append(VolatilePaths(), "/var/lib/pacman")) {
 		words := strings.Fields(line)
 		if words[1] == "package" {
 			got = append(got, line)

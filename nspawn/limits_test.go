@@ -18,7 +18,7 @@ import (
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	var available error
-	for _, f := range nspawn.Doctor(t.Context()) {
+	for _, f := range nspawn.Preflight(t.Context()) {
 		if f.Topic == "limits" {
 			available = f.Err
 		}

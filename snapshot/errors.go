@@ -40,9 +40,9 @@ var (
 	// ErrFormat: the store or the stream was written by a newer version of this
 	// package.
 	ErrFormat error = &sentinel{"unknown format", nil}
-	// ErrNoProgram: a program that this package runs is not installed; the text
+	// ErrMissingProgram: a program that this package runs is not installed; the text
 	// names the package that holds it.
-	ErrNoProgram error = &sentinel{"program not found", nil}
+	ErrMissingProgram error = &sentinel{"program not found", nil}
 )
 
 // A sentinel is an error value that may stand for one of the standard library's.

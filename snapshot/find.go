@@ -16,9 +16,9 @@ func (v *Volume) Snapshots(ctx context.Context) iter.Seq2[Snapshot, error] {
 	return v.matching("list", func(Snapshot) bool { return true })
 }
 
-// KeyPrefix yields the snapshots whose key begins with prefix, oldest first, in the
+// FindKeyPrefix yields the snapshots whose key begins with prefix, oldest first, in the
 // manner of Snapshots.
-func (v *Volume) KeyPrefix(ctx context.Context, prefix string) iter.Seq2[Snapshot, error] {
+func (v *Volume) FindKeyPrefix(ctx context.Context, prefix string) iter.Seq2[Snapshot, error] {
 	return v.matching("find", func(s Snapshot) bool { return strings.HasPrefix(s.Key, prefix) })
 }
 

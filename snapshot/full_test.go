@@ -125,7 +125,7 @@ func TestMetadataNearlyFull(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range found {
-			if f.Check == "metadata" && errors.Is(f.Err, ErrNoSpace) && f.Remedy != "" {
+			if f.Topic == "metadata" && errors.Is(f.Err, ErrNoSpace) && f.Remedy != "" {
 				return true
 			}
 		}

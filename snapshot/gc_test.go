@@ -121,7 +121,7 @@ func TestPreflight(t *testing.T) {
 			if f.Remedy == "" || f.Err == nil {
 				t.Errorf("%+v", f)
 			}
-			list = append(list, f.Check)
+			list = append(list, f.Topic)
 		}
 		return strings.Join(list, " ")
 	}

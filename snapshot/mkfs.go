@@ -20,7 +20,7 @@ func findMkfs(names ...string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", hint(fmt.Errorf("mkfs.btrfs: %w", ErrNoProgram), "install the package btrfs-progs (Debian and Arch)")
+	return "", hint(fmt.Errorf("mkfs.btrfs: %w", ErrMissingProgram), "install the package btrfs-progs (Debian and Arch)")
 }
 
 // makeImage makes the file under another name first, so that path is a whole pool or

@@ -32,7 +32,7 @@ type Pool struct {
 // it is written, and mounts it on the directory mountpoint, which is made if missing.
 // It needs root and the program mkfs.btrfs.
 //
-// It fails with ErrExists when path exists, ErrNoProgram when mkfs.btrfs is missing,
+// It fails with ErrExists when path exists, ErrMissingProgram when mkfs.btrfs is missing,
 // ErrInvalid when size is below MinPoolSize, and ErrBusy when something else is
 // mounted on mountpoint.
 func CreatePool(ctx context.Context, path string, size int64, mountpoint string) (*Pool, error) {

@@ -38,7 +38,7 @@ func TestNoMkfs(t *testing.T) {
 	t.Parallel()
 	_, err := findMkfs("no-such-mkfs.btrfs")
 	err = wrap(Error{Op: "create pool"}, err)
-	wantErr(t, err, ErrNoProgram)
+	wantErr(t, err, ErrMissingProgram)
 	if !strings.Contains(err.Error(), "btrfs-progs") {
 		t.Errorf("does not say what to install: %v", err)
 	}

@@ -12,8 +12,8 @@ import (
 
 // A Finding is something about a directory that its stores will suffer from.
 type Finding struct {
-	// Check is what was looked at: "privilege", "driver", "space", "quota", "metadata".
-	Check string
+	// Topic is what was looked at: "privilege", "driver", "space", "quota", "metadata".
+	Topic string
 	// Fatal says that no store works there until it is remedied.
 	Fatal bool
 	// Err is what was found. It matches the sentinels of this package, or is what

@@ -59,7 +59,7 @@ func lackPrivilege(dir string) error {
 		return fmt.Errorf("pool: %v", err)
 	}
 	found, err := Preflight(context.Background(), dir)
-	if err != nil || len(found) == 0 || found[0].Check != "privilege" || !found[0].Fatal || !strings.Contains(found[0].Remedy, "root") {
+	if err != nil || len(found) == 0 || found[0].Topic != "privilege" || !found[0].Fatal || !strings.Contains(found[0].Remedy, "root") {
 		return fmt.Errorf("preflight: %v, %v", found, err)
 	}
 	return nil

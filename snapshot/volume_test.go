@@ -157,7 +157,7 @@ func TestKeys(t *testing.T) {
 	_, err = v.FindKey(t.Context(), "")
 	wantErr(t, err, ErrNotFound)
 	n := 0
-	for _, err := range v.KeyPrefix(t.Context(), "key-") {
+	for _, err := range v.FindKeyPrefix(t.Context(), "key-") {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func (m *machine) check(ctx context.Context, w *work, s *Session, c Check, e Eve
 		err := c.Probe(ctx, s)
 		e.Elapsed = time.Since(start)
 		if err == nil {
-			e.Kind, e.Err = CheckPassed, ""
+			e.Kind, e.Err = EventCheckPassed, ""
 			m.emit(e)
 			return looks, nil
 		}
@@ -73,7 +73,7 @@ func (m *machine) check(ctx context.Context, w *work, s *Session, c Check, e Eve
 		// What a probe says that was cut off by the deadline is of no interest.
 		if now := m.secret.redactText(err.Error()); ctx.Err() == nil && now != seen {
 			seen, since = now, time.Now()
-			e.Kind, e.Err = CheckWaiting, seen
+			e.Kind, e.Err = EventCheckWaiting, seen
 			m.emit(e)
 		} else if seen == "" {
 			seen = now
@@ -82,7 +82,7 @@ func (m *machine) check(ctx context.Context, w *work, s *Session, c Check, e Eve
 			if outer.Err() != nil {
 				return looks, context.Cause(outer)
 			}
-			e.Kind, e.Err = CheckFailed, seen
+			e.Kind, e.Err = EventCheckFailed, seen
 			m.emit(e)
 			return looks, fmt.Errorf("%w after %v: seen instead, since %s: %s", ErrCheck,
 				time.Since(start).Round(time.Millisecond), since.Format("15:04:05.000"), seen)

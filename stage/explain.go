@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Change is an ingredient of a stage that is not what it was.
-type Change struct {
+// IngredientChange is an ingredient of a stage that is not what it was.
+type IngredientChange struct {
 	// Name is the ingredient's, such as "step 2: content" or "parent".
 	Name string
 
@@ -23,7 +23,7 @@ type Change struct {
 
 // String returns the change in one line, or in several, like a diff, if the values
 // have several lines.
-func (c Change) String() string {
+func (c IngredientChange) String() string {
 	before, after := c.Before, c.After
 	switch {
 	case before == "" && after == "":
@@ -36,7 +36,7 @@ func (c Change) String() string {
 
 // compare returns what differs between two recipes, the old one first. Without an old
 // one it returns nil.
-func compare(before, after *Recipe) []Change {
+func compare(before, after *Recipe) []IngredientChange {
 	if before == nil || after == nil {
 		return nil
 	}
@@ -44,17 +44,17 @@ func compare(before, after *Recipe) []Change {
 	for _, in := range before.Ingredients {
 		old[in.Name] = in
 	}
-	var changes []Change
+	var changes []IngredientChange
 	for _, in := range after.Ingredients {
 		was, ok := old[in.Name]
 		delete(old, in.Name)
 		if !ok || was.Digest != in.Digest {
-			changes = append(changes, Change{in.Name, was.Text, in.Text, changedFiles(was, in)})
+			changes = append(changes, IngredientChange{in.Name, was.Text, in.Text, changedFiles(was, in)})
 		}
 	}
 	for _, in := range before.Ingredients {
 		if was, ok := old[in.Name]; ok {
-			changes = append(changes, Change{Name: in.Name, Before: was.Text})
+			changes = append(changes, IngredientChange{Name: in.Name, Before: was.Text})
 		}
 	}
 	return changes
@@ -95,7 +95,7 @@ func manifestLines(text string) map[string]string {
 }
 
 // inWords names the change, and the first of the files.
-func (c Change) inWords() string {
+func (c IngredientChange) inWords() string {
 	switch len(c.Files) {
 	case 0:
 		return c.Name + " changed"
@@ -107,7 +107,7 @@ func (c Change) inWords() string {
 
 // summary names the changes in a few words. What comes from other stages is only
 // named if nothing of the stage's own changed.
-func summary(changes []Change) string {
+func summary(changes []IngredientChange) string {
 	var own, others []string
 	for _, c := range changes {
 		switch {
@@ -131,7 +131,7 @@ func summary(changes []Change) string {
 // Explain returns what changed in a stage since it was last completed, which is why
 // it would run again. It is empty if nothing changed, and an error that matches
 // [ErrNotFound] if the stage was never completed.
-func (l *Lab) Explain(ctx context.Context, stage string) ([]Change, error) {
+func (l *Lab) Explain(ctx context.Context, stage string) ([]IngredientChange, error) {
 	t, i, err := l.look(ctx, stage)
 	if err != nil {
 		return nil, err

@@ -59,7 +59,7 @@ func TestMissingSnapshotFallsBack(t *testing.T) {
 	f.machines["gw"].Die()
 	f.run(stage.Steering{}, "gw/three")
 	f.wantLog("gw", "one two three")
-	if notes := f.kinds(stage.Note); len(notes) != 1 || !strings.Contains(notes[0].Text, "going back further") {
+	if notes := f.kinds(stage.EventNote); len(notes) != 1 || !strings.Contains(notes[0].Text, "going back further") {
 		t.Errorf("notes: %+v", notes)
 	}
 	// All of them are gone, the base's too.
@@ -74,7 +74,7 @@ func TestMissingSnapshotFallsBack(t *testing.T) {
 	}
 	f.restart()
 	f.run(stage.Steering{}, "gw/one", "gw/two", "gw/three")
-	if why := f.kinds(stage.StageStarted)[0].Why; !strings.Contains(why, "is gone") {
+	if why := f.kinds(stage.EventStageStarted)[0].Why; !strings.Contains(why, "is gone") {
 		t.Errorf("why = %q", why)
 	}
 	f.wantLog("gw", "one two three")
@@ -199,7 +199,7 @@ func TestOutput(t *testing.T) {
 	if len(e.Output) != 20 || e.Output[19] != "not ended" || e.Output[0] != fmt.Sprintf("line %d", lines-19) {
 		t.Errorf("last lines: %q", e.Output)
 	}
-	events := f.kinds(stage.Output)
+	events := f.kinds(stage.EventOutput)
 	if events[0].Text != "red ··end" || events[1].Text != "100%" {
 		t.Errorf("as shown: %q, %q", events[0].Text, events[1].Text)
 	}
@@ -315,7 +315,7 @@ func TestInputs(t *testing.T) {
 			t.Errorf("%s: changes %v, error %v; want %q", tt.name, changes, err, tt.want)
 		}
 		f.run(stage.Steering{}, "gw/two")
-		if why := f.kinds(stage.StageStarted)[0].Why; why != tt.why {
+		if why := f.kinds(stage.EventStageStarted)[0].Why; why != tt.why {
 			t.Errorf("%s: it ran because %q, want %q", tt.name, why, tt.why)
 		}
 		if changes, err := f.lab().Explain(context.Background(), "two"); err != nil || changes != nil {
@@ -481,7 +481,7 @@ func TestLock(t *testing.T) {
 		StateDir: f.opts.StateDir,
 		Targets:  map[string]stage.Target{"gw": {Machine: f.machines["gw"], Volume: f.volumes["gw"]}},
 		Events: func(e stage.Event) {
-			if e.Kind == stage.Waiting {
+			if e.Kind == stage.EventWaiting {
 				waiting <- true
 			}
 		},

@@ -27,10 +27,10 @@ func TestNeedsAcrossMachines(t *testing.T) {
 	f := newFixture(t, pair())
 	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3", "gw/g1", "gw/g2", "gw/g3")
 	ended := map[string]int{}
-	for _, e := range f.kinds(stage.StageEnded) {
+	for _, e := range f.kinds(stage.EventStageEnded) {
 		ended[e.Machine+"/"+e.Stage] = e.Seq
 	}
-	for _, e := range f.kinds(stage.StageStarted) {
+	for _, e := range f.kinds(stage.EventStageStarted) {
 		if e.Stage == "w2" && e.Seq < ended["gw/g2"] {
 			t.Error("web/w2 began before gw/g2 had ended")
 		}
@@ -54,20 +54,20 @@ func TestNeedsAcrossMachines(t *testing.T) {
 		f.run(stage.Steering{Until: "gw/g1"})
 		f.wantLog("gw", "g1")
 		f.wantLog("web", "w1 w2 w3")
-		if notes := f.kinds(stage.Note); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2: that is undone" {
+		if notes := f.kinds(stage.EventNote); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2: that is undone" {
 			t.Errorf("notes %+v", notes)
 		}
 		f.run(stage.Steering{})
 	})
 	t.Run("again tells of others, whose turn comes later", func(t *testing.T) {
 		f.run(stage.Steering{From: "gw/g2", Only: []string{"gw"}}, "gw/g2", "gw/g3")
-		if notes := f.kinds(stage.Note); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2: that runs again" {
+		if notes := f.kinds(stage.EventNote); len(notes) != 1 || notes[0].Text != "web keeps stage w2, which needs gw/g2: that runs again" {
 			t.Errorf("notes %+v", notes)
 		}
 		f.run(stage.Steering{}, "web/w2", "web/w3")
 		f.plan.Setups[1].Stages[1].Steps = []stage.Step{do("changed again")}
 		f.run(stage.Steering{Only: []string{"gw"}}, "gw/g2", "gw/g3")
-		if notes := f.kinds(stage.Note); len(notes) != 1 {
+		if notes := f.kinds(stage.EventNote); len(notes) != 1 {
 			t.Errorf("after a change: notes %+v", notes)
 		}
 		f.run(stage.Steering{}, "web/w2", "web/w3")
@@ -145,7 +145,7 @@ func TestQuiesce(t *testing.T) {
 		f := newFixture(t, single("one", "two"))
 		f.plan.Setups[0].Quiesce = tt.way
 		f.run(stage.Steering{}, "gw/one", "gw/two")
-		saved := f.kinds(stage.SavedTree)
+		saved := f.kinds(stage.EventSaved)
 		if got := saved[len(saved)-1].Why; got != tt.why {
 			t.Errorf("saved while %s, want %s", got, tt.why)
 		}

@@ -83,7 +83,7 @@ func (f *fixture) run(s stage.Steering, want ...string) {
 	}
 }
 
-func (f *fixture) kinds(kind stage.Kind) (out []stage.Event) {
+func (f *fixture) kinds(kind stage.EventKind) (out []stage.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range f.events {
@@ -190,7 +190,7 @@ func TestChangedStageRunsWithItsSuccessors(t *testing.T) {
 	f.plan.Setups[0].Stages[1].Steps = []stage.Step{do("zwei")}
 	f.run(stage.Steering{}, "gw/two", "gw/three")
 	f.wantLog("gw", "one zwei three")
-	if why := f.kinds(stage.StageStarted)[0].Why; why != "step 1: command changed" {
+	if why := f.kinds(stage.EventStageStarted)[0].Why; why != "step 1: command changed" {
 		t.Errorf("why = %q", why)
 	}
 	// Going back to the old plan finds its snapshots.

@@ -12,7 +12,7 @@ type Decision struct {
 	// Machine and Stage name it.
 	Machine, Stage string
 
-	// Action is "cached", "run", "skipped" or "not wanted", as in the event [Planned].
+	// Action is "cached", "run", "skipped" or "not wanted", as in the event [EventPlanned].
 	Action string
 
 	// Why is the reason.

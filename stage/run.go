@@ -63,11 +63,11 @@ func (l *Lab) Run(ctx context.Context, s Steering) (*Result, error) {
 	if err := l.dir.pruneLogs(); err != nil {
 		l.log.Debug("old logs not removed", "err", err)
 	}
-	l.emit(Event{Kind: RunStarted, Text: l.plan.Name, Total: len(l.graph.nodes)})
+	l.emit(Event{Kind: EventRunStarted, Text: l.plan.Name, Total: len(l.graph.nodes)})
 	err = r.do(ctx)
 	r.result.Elapsed = time.Since(start)
 	r.summarize()
-	l.emit(Event{Kind: RunEnded, Text: l.plan.Name, Elapsed: r.result.Elapsed, Err: text(err)})
+	l.emit(Event{Kind: EventRunEnded, Text: l.plan.Name, Elapsed: r.result.Elapsed, Err: text(err)})
 	return &r.result, err
 }
 
@@ -80,7 +80,7 @@ func (l *Lab) lock(ctx context.Context) (unlock func(), err error) {
 		return l.dir.lock(ctx, nil)
 	}
 	return l.dir.lock(ctx, func(h holder) {
-		l.emit(Event{Kind: Waiting, Text: "lab in use by " + h.String()})
+		l.emit(Event{Kind: EventWaiting, Text: "lab in use by " + h.String()})
 	})
 }
 
@@ -140,11 +140,11 @@ func (r *run) forget() error {
 func (r *run) announce() {
 	for _, t := range r.tracks {
 		for _, w := range t.work {
-			r.emit(Event{Kind: Planned, Machine: w.ref.machine, Stage: w.Name, Key: w.key, Text: w.action(), Why: w.why})
+			r.emit(Event{Kind: EventPlanned, Machine: w.ref.machine, Stage: w.Name, Key: w.key, Text: w.action(), Why: w.why})
 		}
 	}
 	for _, note := range r.leftBehind() {
-		r.emit(Event{Kind: Note, Text: note})
+		r.emit(Event{Kind: EventNote, Text: note})
 	}
 }
 

@@ -136,13 +136,13 @@ func (m *machine) restoreOne(ctx context.Context, s Saved) error {
 	if m.resume >= 0 {
 		name = m.work[m.resume].Name
 	}
-	m.emit(Event{Kind: Restoring, Machine: m.setup.Machine, Stage: name, Text: s.Name})
+	m.emit(Event{Kind: EventRestoring, Machine: m.setup.Machine, Stage: name, Text: s.Name})
 	err := m.target.Volume.Restore(ctx, s.Name)
 	if err == nil && s.Key != "" {
 		err = m.known(s.Key)
 	}
 	m.binds = m.bindsAfter(m.resume)
-	m.emit(Event{Kind: Restored, Machine: m.setup.Machine, Stage: name, Text: s.Name, Elapsed: time.Since(start), Err: text(err)})
+	m.emit(Event{Kind: EventRestored, Machine: m.setup.Machine, Stage: name, Text: s.Name, Elapsed: time.Since(start), Err: text(err)})
 	if err != nil {
 		return m.fail("restore", nil, err)
 	}
@@ -153,7 +153,7 @@ func (m *machine) restoreOne(ctx context.Context, s Saved) error {
 // next time is a mere restore.
 func (m *machine) reset(ctx context.Context) error {
 	start := time.Now()
-	m.emit(Event{Kind: Restoring, Machine: m.setup.Machine, Text: "base"})
+	m.emit(Event{Kind: EventRestoring, Machine: m.setup.Machine, Text: "base"})
 	m.binds = nil
 	var err error
 	if r, ok := m.target.Volume.(Resetter); ok {
@@ -164,7 +164,7 @@ func (m *machine) reset(ctx context.Context) error {
 	if err == nil {
 		err = m.save(ctx, "base", m.baseKey, "")
 	}
-	m.emit(Event{Kind: Restored, Machine: m.setup.Machine, Text: "base", Elapsed: time.Since(start), Err: text(err)})
+	m.emit(Event{Kind: EventRestored, Machine: m.setup.Machine, Text: "base", Elapsed: time.Since(start), Err: text(err)})
 	if err != nil {
 		return m.fail("restore", nil, err)
 	}
@@ -194,7 +194,7 @@ func (m *machine) known(key string) error {
 
 func (m *machine) start(ctx context.Context) error {
 	begin := time.Now()
-	m.emit(Event{Kind: Starting, Machine: m.setup.Machine})
+	m.emit(Event{Kind: EventMachineStarting, Machine: m.setup.Machine})
 	err := m.state.update(func(s *machineState) { s.Up, s.Binds = true, m.binds })
 	if b, ok := m.target.Machine.(Binder); ok {
 		b.SetBinds(m.binds)
@@ -205,7 +205,7 @@ func (m *machine) start(ctx context.Context) error {
 	if err != nil {
 		return m.fail("start", nil, err)
 	}
-	m.emit(Event{Kind: Started, Machine: m.setup.Machine, Elapsed: time.Since(begin)})
+	m.emit(Event{Kind: EventMachineStarted, Machine: m.setup.Machine, Elapsed: time.Since(begin)})
 	return nil
 }
 
@@ -224,7 +224,7 @@ func (m *machine) halt(ctx context.Context, halt func(context.Context) error) er
 	running, err := m.target.Machine.Running(ctx)
 	if err == nil && running {
 		if err = halt(ctx); err == nil {
-			m.emit(Event{Kind: Stopped, Machine: m.setup.Machine, Elapsed: time.Since(begin)})
+			m.emit(Event{Kind: EventMachineStopped, Machine: m.setup.Machine, Elapsed: time.Since(begin)})
 		}
 		if err == nil && m.state.Up {
 			err = m.state.update(func(s *machineState) { s.Up = false })
@@ -237,7 +237,7 @@ func (m *machine) halt(ctx context.Context, halt func(context.Context) error) er
 }
 
 func (m *machine) note(format string, args ...any) {
-	m.emit(Event{Kind: Note, Machine: m.setup.Machine, Text: fmt.Sprintf(format, args...)})
+	m.emit(Event{Kind: EventNote, Machine: m.setup.Machine, Text: fmt.Sprintf(format, args...)})
 }
 
 // fail describes an error of this machine, unless it is described already.

@@ -15,7 +15,7 @@ func (m *machine) save(ctx context.Context, stage, key, parent string) error {
 	start := time.Now()
 	name := m.free(stage + "-" + short(key))
 	how := "stopped"
-	e := Event{Kind: Saving, Machine: m.setup.Machine, Stage: stage, Text: name, Key: key}
+	e := Event{Kind: EventSaving, Machine: m.setup.Machine, Stage: stage, Text: name, Key: key}
 	running, err := m.target.Machine.Running(ctx)
 	if err == nil && running {
 		how = m.quiesceWay()
@@ -39,7 +39,7 @@ func (m *machine) save(ctx context.Context, stage, key, parent string) error {
 			}
 		})
 	}
-	e.Kind, e.Elapsed, e.Err = SavedTree, time.Since(start), text(err)
+	e.Kind, e.Elapsed, e.Err = EventSaved, time.Since(start), text(err)
 	m.emit(e)
 	if err != nil {
 		return err

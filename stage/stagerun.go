@@ -16,10 +16,10 @@ func (m *machine) stage(ctx context.Context, w *work) error {
 	}
 	return m.slot(ctx, func() error {
 		start := time.Now()
-		m.emit(Event{Kind: StageStarted, Machine: m.setup.Machine, Stage: w.Name, Why: w.why, Key: w.key, Total: len(w.Steps)})
+		m.emit(Event{Kind: EventStageStarted, Machine: m.setup.Machine, Stage: w.Name, Why: w.why, Key: w.key, Total: len(w.Steps)})
 		log := filepath.Join(m.logs, m.setup.Machine, w.Name+".log")
 		err := m.carryOut(ctx, w, log)
-		m.emit(Event{Kind: StageEnded, Machine: m.setup.Machine, Stage: w.Name, Key: w.key, Log: log, Elapsed: time.Since(start), Err: text(err)})
+		m.emit(Event{Kind: EventStageEnded, Machine: m.setup.Machine, Stage: w.Name, Key: w.key, Log: log, Elapsed: time.Since(start), Err: text(err)})
 		if err != nil {
 			return errors.Join(err, m.aftermath(ctx, w))
 		}
@@ -36,7 +36,7 @@ func (m *machine) await(ctx context.Context, w *work) error {
 		select {
 		case <-other.done.ch:
 		default:
-			m.emit(Event{Kind: StageWaiting, Machine: m.setup.Machine, Stage: w.Name, Text: need})
+			m.emit(Event{Kind: EventStageWaiting, Machine: m.setup.Machine, Stage: w.Name, Text: need})
 		}
 		select {
 		case <-other.done.ch:
@@ -45,7 +45,7 @@ func (m *machine) await(ctx context.Context, w *work) error {
 		}
 		if other.done.err != nil {
 			err := &Error{Op: "need", Machine: m.setup.Machine, Stage: w.Name, Step: need, Err: ErrBlocked}
-			m.emit(Event{Kind: StageBlocked, Machine: m.setup.Machine, Stage: w.Name, Err: "needs " + need})
+			m.emit(Event{Kind: EventStageBlocked, Machine: m.setup.Machine, Stage: w.Name, Err: "needs " + need})
 			return err
 		}
 		if err := m.wake(ctx, need); err != nil {
@@ -86,7 +86,7 @@ func (m *machine) carryOut(ctx context.Context, w *work, log string) (err error)
 		return m.fail("write state", w, err)
 	}
 	out, err := newOutput(log, m.secret.redact, func(line string) {
-		m.emit(Event{Kind: Output, Machine: m.setup.Machine, Stage: w.Name, Text: line})
+		m.emit(Event{Kind: EventOutput, Machine: m.setup.Machine, Stage: w.Name, Text: line})
 	})
 	if err != nil {
 		return m.fail("write log", w, err)
@@ -150,14 +150,14 @@ func (m *machine) steps(ctx context.Context, w *work, s *Session, out *output) e
 	defer cancel()
 	for i, step := range w.Steps {
 		e := Event{Machine: m.setup.Machine, Stage: w.Name, Index: i + 1, Total: len(w.Steps), Text: step.String()}
-		e.Kind = StepStarted
+		e.Kind = EventStepStarted
 		m.emit(e)
 		start := time.Now()
 		err := step.Run(ctx, s)
 		if err == nil {
 			err = context.Cause(ctx)
 		}
-		e.Kind, e.Elapsed, e.Err = StepEnded, time.Since(start), text(err)
+		e.Kind, e.Elapsed, e.Err = EventStepEnded, time.Since(start), text(err)
 		m.emit(e)
 		if err != nil {
 			err := m.describe(ctx, "step", w, step.String(), err)

@@ -148,7 +148,7 @@ func keys(t *testing.T, events string) []string {
 	t.Helper()
 	found := map[string]bool{}
 	for _, e := range readEvents(t, events) {
-		if e.Kind == stage.Planned && e.Text == "cached" {
+		if e.Kind == stage.EventPlanned && e.Text == "cached" {
 			found[e.Machine+"/"+e.Stage+" "+e.Key] = true
 		}
 	}

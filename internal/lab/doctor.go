@@ -52,7 +52,7 @@ func Doctor(ctx context.Context, c Config, o Options) ([]Finding, error) {
 	}
 	l := &Lab{Config: c, Options: o}
 	var findings []Finding
-	for _, f := range nspawn.Doctor(ctx) {
+	for _, f := range nspawn.Preflight(ctx) {
 		findings = append(findings, Finding{f.Topic, f.Err, f.Detail, f.Remedy, f.Needed})
 	}
 	findings = append(findings, l.findPackages(), l.findNetwork(ctx))
@@ -118,7 +118,7 @@ func (l *Lab) findStore(ctx context.Context) []Finding {
 	}
 	list := []Finding{f}
 	for _, p := range found {
-		if p.Check == "driver" && !p.Fatal {
+		if p.Topic == "driver" && !p.Fatal {
 			if l.StoreDir() == l.poolDir() {
 				continue // the pool is a btrfs, wherever it lies
 			}
@@ -128,7 +128,7 @@ func (l *Lab) findStore(ctx context.Context) []Finding {
 		if looked := (*fs.PathError)(nil); errors.As(p.Err, &looked) {
 			answer = p.Err // it could not be told
 		}
-		list = append(list, Finding{"storage: " + p.Check, answer, p.Err.Error(), p.Remedy, p.Fatal})
+		list = append(list, Finding{"storage: " + p.Topic, answer, p.Err.Error(), p.Remedy, p.Fatal})
 	}
 	return list
 }

@@ -52,7 +52,7 @@ func testInitGivesUp(t *testing.T, s *suite) {
 	if !strings.Contains(strings.Join(failed.Console, "\n"), "I give up") {
 		t.Errorf("error: %v", failed)
 	}
-	for _, f := range nspawn.Doctor(testContext(t)) {
+	for _, f := range nspawn.Preflight(testContext(t)) {
 		if few := errors.Is(f.Err, nspawn.ErrNotSupported); f.Topic == "inotify instances" && few != strings.Contains(failed.Hint, f.Remedy) {
 			t.Errorf("%v; the hint: %q", f, failed.Hint)
 		}

@@ -131,7 +131,7 @@ func checkKeys(t *testing.T, s *snapshot.Store) {
 		is(t, err, snapshot.ErrNotFound)
 	}
 	var got []string
-	for snap, err := range v.KeyPrefix(t.Context(), "k") {
+	for snap, err := range v.FindKeyPrefix(t.Context(), "k") {
 		if err != nil {
 			t.Fatal(err)
 		}

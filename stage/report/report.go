@@ -127,7 +127,7 @@ func (r *Recorder) Event(e stage.Event) {
 }
 
 func (r *run) add(e stage.Event) {
-	if e.Kind != stage.RunStarted && e.Time.Before(r.End) {
+	if e.Kind != stage.EventRunStarted && e.Time.Before(r.End) {
 		e.Time = r.End // somebody set the clock back
 	}
 	r.End = e.Time
@@ -135,11 +135,11 @@ func (r *run) add(e stage.Event) {
 		r.Begin = e.Time // lines whose beginning is lost
 	}
 	switch e.Kind {
-	case stage.RunStarted:
+	case stage.EventRunStarted:
 		*r = run{Name: e.Text, Begin: e.Time, End: e.Time, Notes: r.Notes}
-	case stage.RunEnded:
+	case stage.EventRunEnded:
 		r.Err = e.Err
-	case stage.Note, stage.Waiting:
+	case stage.EventNote, stage.EventWaiting:
 		text := e.Text
 		if e.Machine != "" {
 			text = e.Machine + ": " + text
@@ -170,24 +170,24 @@ func (r *run) machine(name string) *machine {
 // add keeps when the machine was restored, started and stopped, from the events' times,
 // so that what happens within something else also begins and ends within it.
 func (m *machine) add(e stage.Event) {
-	if e.Kind == stage.Output || e.Kind == stage.Note {
+	if e.Kind == stage.EventOutput || e.Kind == stage.EventNote {
 		return
 	}
 	last := m.last
 	m.last = e.Time
 	switch e.Kind {
-	case stage.Restoring:
+	case stage.EventRestoring:
 		m.begin("restore", e.Time)
-	case stage.Starting:
+	case stage.EventMachineStarting:
 		m.begin("start", e.Time)
-	case stage.Stopped: // nothing announces it
+	case stage.EventMachineStopped: // nothing announces it
 		begin := e.Time.Add(-e.Elapsed)
 		if begin.Before(last) {
 			begin = last
 		}
 		m.end(begin, "")
 		m.Spans = append(m.Spans, &span{What: "stop", Begin: begin, End: e.Time})
-	case stage.Saving, stage.SavedTree: // may be a part of restoring the base
+	case stage.EventSaving, stage.EventSaved: // may be a part of restoring the base
 	default:
 		m.end(e.Time, e.Err)
 	}
@@ -208,7 +208,7 @@ func (m *machine) end(at time.Time, err string) {
 
 // stage returns the stage that an event is about, or nil if it is about none.
 func (m *machine) stage(e stage.Event) *stageRun {
-	if e.Kind == stage.Restoring || e.Kind == stage.Restored || e.Stage == "" {
+	if e.Kind == stage.EventRestoring || e.Kind == stage.EventRestored || e.Stage == "" {
 		return nil
 	}
 	for _, s := range m.Stages {
@@ -216,7 +216,7 @@ func (m *machine) stage(e stage.Event) *stageRun {
 			return s
 		}
 	}
-	if e.Kind != stage.Planned {
+	if e.Kind != stage.EventPlanned {
 		return nil // the base's snapshot
 	}
 	s := &stageRun{Machine: m.Name, Name: e.Stage}
@@ -226,37 +226,37 @@ func (m *machine) stage(e stage.Event) *stageRun {
 
 func (s *stageRun) add(e stage.Event) {
 	switch e.Kind {
-	case stage.Planned:
+	case stage.EventPlanned:
 		s.Status, s.Why, s.Key = e.Text, e.Why, e.Key
 		if s.Status == "run" {
 			s.Status = "waiting"
 		}
-	case stage.StageStarted:
+	case stage.EventStageStarted:
 		s.Status, s.Why, s.Begin = "running", e.Why, e.Time
-	case stage.StageEnded:
+	case stage.EventStageEnded:
 		s.Status, s.End, s.Log, s.Err = "done", e.Time, e.Log, e.Err
 		if e.Err != "" {
 			s.Status = "failed"
 		}
-	case stage.StageBlocked:
+	case stage.EventStageBlocked:
 		s.Status, s.Err = "blocked", e.Err
-	case stage.StepStarted:
+	case stage.EventStepStarted:
 		s.Steps = append(s.Steps, &stepRun{Text: e.Text, Begin: e.Time})
-	case stage.StepEnded:
+	case stage.EventStepEnded:
 		if n := len(s.Steps); n > 0 {
 			s.Steps[n-1].End, s.Steps[n-1].Elapsed, s.Steps[n-1].Err = e.Time, e.Elapsed, e.Err
 		}
-	case stage.Output:
+	case stage.EventOutput:
 		if len(s.Output) == keptLines {
 			s.Output = append(s.Output[:0], s.Output[1:]...)
 			s.Dropped++
 		}
 		s.Output = append(s.Output, e.Text)
-	case stage.CheckWaiting, stage.CheckFailed, stage.CheckPassed:
+	case stage.EventCheckWaiting, stage.EventCheckFailed, stage.EventCheckPassed:
 		s.check(e)
-	case stage.Saving:
+	case stage.EventSaving:
 		s.Saved, s.How = &span{What: "save", Begin: e.Time}, e.Why
-	case stage.SavedTree:
+	case stage.EventSaved:
 		if s.Saved != nil {
 			s.Saved.End, s.Saved.Err = e.Time, e.Err
 		}
@@ -274,7 +274,7 @@ func (s *stageRun) check(e stage.Event) {
 		s.Checks = append(s.Checks, new(checkRun))
 	}
 	c := s.Checks[e.Index-1]
-	c.Text, c.Elapsed, c.Holds = e.Text, e.Elapsed, e.Kind == stage.CheckPassed
+	c.Text, c.Elapsed, c.Holds = e.Text, e.Elapsed, e.Kind == stage.EventCheckPassed
 	if e.Err != "" {
 		c.Seen = e.Err
 	}

@@ -215,12 +215,12 @@ func TestOutputIsBounded(t *testing.T) {
 	t.Parallel()
 	var rec report.Recorder
 	now := time.Now()
-	event := func(k stage.Kind, text string) {
+	event := func(k stage.EventKind, text string) {
 		rec.Event(stage.Event{Kind: k, Machine: "gw", Stage: "s", Text: text, Time: now})
 	}
-	event(stage.Planned, "run")
+	event(stage.EventPlanned, "run")
 	for i := range 1000 {
-		event(stage.Output, fmt.Sprintf("line %d", i))
+		event(stage.EventOutput, fmt.Sprintf("line %d", i))
 	}
 	var b bytes.Buffer
 	if err := rec.HTML(&b, report.Page{}); err != nil {

@@ -50,7 +50,7 @@ func run(t *testing.T, steps ...stage.Step) (string, error) {
 			return []byte("hunter2-" + name), nil
 		},
 		Events: func(e stage.Event) {
-			if e.Kind == stage.Output {
+			if e.Kind == stage.EventOutput {
 				out.WriteString(e.Text + "\n")
 			}
 		},

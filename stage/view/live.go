@@ -113,7 +113,7 @@ func (l *live) row(name string) *row {
 
 // note takes an event into the picture.
 func (l *live) note(e stage.Event) {
-	if e.Kind == stage.RunStarted {
+	if e.Kind == stage.EventRunStarted {
 		l.lab, l.begin, l.machines = e.Text, e.Time, nil
 	}
 	if e.Machine == "" {
@@ -122,32 +122,32 @@ func (l *live) note(e stage.Event) {
 	r := l.row(e.Machine)
 	do := func(what string) { r.doing, r.since, r.busy, r.output = what, e.Time, true, "" }
 	switch e.Kind {
-	case stage.Planned:
+	case stage.EventPlanned:
 		state := map[string]byte{"cached": 'c', "skipped": 's', "not wanted": 'n', "run": ' '}[e.Text]
 		r.stages = append(r.stages, cell{e.Stage, state})
-	case stage.Restoring:
+	case stage.EventRestoring:
 		do("restoring " + restoredTo(e))
-	case stage.Starting:
+	case stage.EventMachineStarting:
 		do("starting")
-	case stage.Started, stage.Restored, stage.Stopped:
+	case stage.EventMachineStarted, stage.EventRestored, stage.EventMachineStopped:
 		r.busy = false
-	case stage.StageStarted:
+	case stage.EventStageStarted:
 		r.set(e.Stage, 'r')
 		do(e.Stage)
-	case stage.StepStarted:
+	case stage.EventStepStarted:
 		r.doing = fmt.Sprintf("%s %d/%d %s", e.Stage, e.Index, e.Total, e.Text)
-	case stage.Output:
+	case stage.EventOutput:
 		r.output = e.Text
-	case stage.CheckWaiting:
+	case stage.EventCheckWaiting:
 		r.doing, r.output, r.busy = e.Stage+" until "+e.Text, oneLine(e.Err), true
-	case stage.Saving:
+	case stage.EventSaving:
 		r.doing, r.output = e.Stage+" saving", ""
-	case stage.StageWaiting:
+	case stage.EventStageWaiting:
 		r.waiting, r.busy = e.Text, false
-	case stage.StageBlocked:
+	case stage.EventStageBlocked:
 		r.set(e.Stage, 'f')
 		r.failed, r.busy = true, false
-	case stage.StageEnded:
+	case stage.EventStageEnded:
 		r.busy, r.output = false, ""
 		if e.Err != "" {
 			r.set(e.Stage, 'f')

@@ -17,13 +17,6 @@ import (
 type Options struct {
 	// Verbose shows the output of commands and every check and step.
 	Verbose bool
-
-	// NoColor leaves out colours. They are also left out if the variable NO_COLOR is
-	// set to anything, see https://no-color.org, and where there is no terminal.
-	NoColor bool
-
-	// Plain prints lines also where there is a terminal.
-	Plain bool
 }
 
 // View shows events. Its method Event fits in [stage.Options].
@@ -38,13 +31,14 @@ type View struct {
 }
 
 // New returns a View that shows a live picture on f if that is a terminal that can
-// move its cursor, and prints lines otherwise. Close must be called at the end.
+// move its cursor, and prints lines otherwise. It is without colours where the variable
+// NO_COLOR is set to anything, see https://no-color.org. Close must be called at the end.
 func New(f *os.File, o Options) *View {
 	terminal := isTerminal(f) && os.Getenv("TERM") != "dumb"
-	color := terminal && !o.NoColor && os.Getenv("NO_COLOR") == ""
-	if o.Plain || !terminal {
-		return &View{plain: &plain{w: f, verbose: o.Verbose, paint: painter(color)}}
+	if !terminal {
+		return Lines(f, o)
 	}
+	color := os.Getenv("NO_COLOR") == ""
 	return &View{live: newLive(f, func() (int, int) { return size(f) }, o.Verbose, painter(color))}
 }
 
@@ -61,7 +55,7 @@ func (v *View) Event(e stage.Event) {
 	case v.closed:
 	case !v.busy:
 		v.show(e)
-	case e.Kind != stage.Output: // of which there may be any amount
+	case e.Kind != stage.EventOutput: // of which there may be any amount
 		v.held = append(v.held, e)
 	}
 }
@@ -146,35 +140,35 @@ func describe(e stage.Event, verbose bool, p painter) string {
 	}
 	line := func(text string, args ...any) string { return p.bold(at) + ": " + fmt.Sprintf(text, args...) }
 	switch e.Kind {
-	case stage.Waiting:
+	case stage.EventWaiting:
 		return e.Text
-	case stage.Note:
+	case stage.EventNote:
 		if at == "" {
 			return p.busy("note") + ": " + e.Text
 		}
 		return line("%s: %s", p.busy("note"), e.Text)
-	case stage.Planned:
+	case stage.EventPlanned:
 		if e.Text == "skipped" {
 			return line("%s (%s)", p.dim("skipped"), e.Why)
 		}
-	case stage.Restored:
+	case stage.EventRestored:
 		if e.Err == "" {
 			return p.bold(e.Machine) + ": restored " + restoredTo(e) + " in " + human.Duration(e.Elapsed)
 		}
-	case stage.Started:
+	case stage.EventMachineStarted:
 		return line("started in %s", human.Duration(e.Elapsed))
-	case stage.StageStarted:
+	case stage.EventStageStarted:
 		return line("%s", because(e.Why))
-	case stage.StageEnded:
+	case stage.EventStageEnded:
 		if e.Err == "" {
 			return line("%s in %s", p.good("done"), human.Duration(e.Elapsed))
 		}
 		return line("%s after %s", p.bad("failed"), human.Duration(e.Elapsed))
-	case stage.StageBlocked:
+	case stage.EventStageBlocked:
 		return line("%s: %s", p.bad("not tried"), e.Err)
-	case stage.CheckFailed:
+	case stage.EventCheckFailed:
 		return line("%s: %s; seen instead: %s", p.bad("check failed"), e.Text, oneLine(e.Err))
-	case stage.RunEnded:
+	case stage.EventRunEnded:
 		if e.Err != "" {
 			return fmt.Sprintf("%s: %s after %s", p.bold(e.Text), p.bad("failed"), human.Duration(e.Elapsed))
 		}
@@ -189,19 +183,19 @@ func describe(e stage.Event, verbose bool, p painter) string {
 // detail describes what only a verbose view shows.
 func detail(e stage.Event, line func(string, ...any) string, p painter) string {
 	switch e.Kind {
-	case stage.Stopped:
+	case stage.EventMachineStopped:
 		return line("stopped in %s", human.Duration(e.Elapsed))
-	case stage.StepStarted:
+	case stage.EventStepStarted:
 		return line("step %d/%d: %s", e.Index, e.Total, e.Text)
-	case stage.Output:
+	case stage.EventOutput:
 		return line("%s %s", p.dim("|"), e.Text)
-	case stage.StageWaiting:
+	case stage.EventStageWaiting:
 		return line("waiting for %s", e.Text)
-	case stage.CheckWaiting:
+	case stage.EventCheckWaiting:
 		return line("waiting until %s; now: %s", e.Text, oneLine(e.Err))
-	case stage.CheckPassed:
+	case stage.EventCheckPassed:
 		return line("%s, after %s", e.Text, human.Duration(e.Elapsed))
-	case stage.SavedTree:
+	case stage.EventSaved:
 		if e.Err == "" {
 			return line("saved while %s in %s", e.Why, human.Duration(e.Elapsed))
 		}

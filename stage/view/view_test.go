@@ -17,32 +17,32 @@ import (
 func events() []stage.Event {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	list := []stage.Event{
-		{Kind: stage.RunStarted, Text: "prolo", Total: 6},
-		{Kind: stage.Planned, Machine: "gw", Stage: "network", Text: "cached", Why: "snapshot 0123"},
-		{Kind: stage.Planned, Machine: "gw", Stage: "nginx", Text: "run", Why: "step 1: content changed"},
-		{Kind: stage.Planned, Machine: "gw", Stage: "redmine", Text: "skipped", Why: "not ready"},
-		{Kind: stage.Planned, Machine: "web", Stage: "copy", Text: "run"},
-		{Kind: stage.Planned, Machine: "pas-r11p11", Stage: "login", Text: "run"},
-		{Kind: stage.StageWaiting, Machine: "pas-r11p11", Stage: "login", Text: "web/copy"},
-		{Kind: stage.Restoring, Machine: "gw", Stage: "network", Text: "network-0123"},
-		{Kind: stage.Restored, Machine: "gw", Stage: "network", Text: "network-0123", Elapsed: 12 * time.Millisecond},
-		{Kind: stage.Starting, Machine: "gw"},
-		{Kind: stage.Started, Machine: "gw", Elapsed: 412 * time.Millisecond},
-		{Kind: stage.Note, Machine: "web", Text: "snapshot x cannot be restored, going back further"},
-		{Kind: stage.StageStarted, Machine: "web", Stage: "copy", Why: "never completed"},
-		{Kind: stage.StageEnded, Machine: "web", Stage: "copy", Err: "web/copy: step\nmore", Elapsed: time.Second},
-		{Kind: stage.StageBlocked, Machine: "pas-r11p11", Stage: "login", Err: "needs web/copy"},
-		{Kind: stage.StageStarted, Machine: "gw", Stage: "nginx", Why: "step 1: content changed"},
-		{Kind: stage.StepStarted, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
-		{Kind: stage.Output, Machine: "gw", Stage: "nginx", Text: "Created symlink " + strings.Repeat("/very/long", 20)},
-		{Kind: stage.Output, Machine: "gw", Stage: "nginx", Text: "サービスを" + strings.Repeat("開始しています", 8) + " e\u0301 👍"},
-		{Kind: stage.StepEnded, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
-		{Kind: stage.CheckWaiting, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Err: "activating"},
-		{Kind: stage.CheckPassed, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Elapsed: 90 * time.Millisecond},
-		{Kind: stage.Saving, Machine: "gw", Stage: "nginx", Why: "frozen"},
-		{Kind: stage.SavedTree, Machine: "gw", Stage: "nginx", Why: "frozen", Elapsed: 5 * time.Millisecond},
-		{Kind: stage.StageEnded, Machine: "gw", Stage: "nginx", Elapsed: 2 * time.Second},
-		{Kind: stage.RunEnded, Text: "prolo", Elapsed: 3 * time.Second, Err: "web/copy: step\nmore"},
+		{Kind: stage.EventRunStarted, Text: "prolo", Total: 6},
+		{Kind: stage.EventPlanned, Machine: "gw", Stage: "network", Text: "cached", Why: "snapshot 0123"},
+		{Kind: stage.EventPlanned, Machine: "gw", Stage: "nginx", Text: "run", Why: "step 1: content changed"},
+		{Kind: stage.EventPlanned, Machine: "gw", Stage: "redmine", Text: "skipped", Why: "not ready"},
+		{Kind: stage.EventPlanned, Machine: "web", Stage: "copy", Text: "run"},
+		{Kind: stage.EventPlanned, Machine: "pas-r11p11", Stage: "login", Text: "run"},
+		{Kind: stage.EventStageWaiting, Machine: "pas-r11p11", Stage: "login", Text: "web/copy"},
+		{Kind: stage.EventRestoring, Machine: "gw", Stage: "network", Text: "network-0123"},
+		{Kind: stage.EventRestored, Machine: "gw", Stage: "network", Text: "network-0123", Elapsed: 12 * time.Millisecond},
+		{Kind: stage.EventMachineStarting, Machine: "gw"},
+		{Kind: stage.EventMachineStarted, Machine: "gw", Elapsed: 412 * time.Millisecond},
+		{Kind: stage.EventNote, Machine: "web", Text: "snapshot x cannot be restored, going back further"},
+		{Kind: stage.EventStageStarted, Machine: "web", Stage: "copy", Why: "never completed"},
+		{Kind: stage.EventStageEnded, Machine: "web", Stage: "copy", Err: "web/copy: step\nmore", Elapsed: time.Second},
+		{Kind: stage.EventStageBlocked, Machine: "pas-r11p11", Stage: "login", Err: "needs web/copy"},
+		{Kind: stage.EventStageStarted, Machine: "gw", Stage: "nginx", Why: "step 1: content changed"},
+		{Kind: stage.EventStepStarted, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
+		{Kind: stage.EventOutput, Machine: "gw", Stage: "nginx", Text: "Created symlink " + strings.Repeat("/very/long", 20)},
+		{Kind: stage.EventOutput, Machine: "gw", Stage: "nginx", Text: "サービスを" + strings.Repeat("開始しています", 8) + " e\u0301 👍"},
+		{Kind: stage.EventStepEnded, Machine: "gw", Stage: "nginx", Index: 1, Total: 1, Text: "systemctl enable --now nginx.service"},
+		{Kind: stage.EventCheckWaiting, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Err: "activating"},
+		{Kind: stage.EventCheckPassed, Machine: "gw", Stage: "nginx", Text: "nginx.service is active", Elapsed: 90 * time.Millisecond},
+		{Kind: stage.EventSaving, Machine: "gw", Stage: "nginx", Why: "frozen"},
+		{Kind: stage.EventSaved, Machine: "gw", Stage: "nginx", Why: "frozen", Elapsed: 5 * time.Millisecond},
+		{Kind: stage.EventStageEnded, Machine: "gw", Stage: "nginx", Elapsed: 2 * time.Second},
+		{Kind: stage.EventRunEnded, Text: "prolo", Elapsed: 3 * time.Second, Err: "web/copy: step\nmore"},
 	}
 	for i := range list {
 		list[i].Seq, list[i].Time = i+1, at.Add(time.Duration(i)*100*time.Millisecond)
@@ -141,7 +141,7 @@ func TestPause(t *testing.T) {
 			resume() // harmless
 		}
 		v.Event(e)
-		if e.Kind != stage.Output {
+		if e.Kind != stage.EventOutput {
 			lines.Event(e)
 		}
 	}

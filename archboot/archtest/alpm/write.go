@@ -52,13 +52,8 @@ func write(w io.Writer, p Package) (Entry, error) {
 	return entry, nil
 }
 
-// WriteArchive writes files into a .tar.zst archive, in path order and with the
-// parent directories that are not listed, as mode 0755 and root's.
-func WriteArchive(w io.Writer, files []File) error {
-	return writeArchive(w, Package{Files: files}.sorted())
-}
-
-// WriteTar writes what [WriteArchive] does, uncompressed.
+// WriteTar writes files into a tar archive, in path order and with the parent
+// directories that are not listed, as mode 0755 and root's.
 func WriteTar(w io.Writer, files []File) error {
 	return writeTar(w, Package{Files: files}.sorted())
 }

@@ -125,11 +125,11 @@ func (s *survivors) event(e stage.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e.Kind {
-	case stage.Planned:
+	case stage.EventPlanned:
 		if e.Text == "cached" {
 			s.done[e.Machine+"/"+e.Stage] = true
 		}
-	case stage.StageEnded:
+	case stage.EventStageEnded:
 		s.done[e.Machine+"/"+e.Stage], s.alone = e.Err == "", false
 	}
 }

@@ -27,14 +27,14 @@ func TestBisect(t *testing.T) {
 	}
 	s := newSite(t, 4<<30, plan)
 	s.run(stage.Steering{}, "gw/network", "gw/hello", "gw/a", "gw/b", "gw/c", "gw/d", "gw/e")
-	before := len(s.kinds(stage.Restored))
+	before := len(s.kinds(stage.EventRestored))
 	// It must hold at the beginning, where there is no server yet.
 	works := check.Run("sh", "-c", "[ ! -e /srv/serve ] || [ -s /srv/serve ]")
 	got, err := s.open().Bisect(context.Background(), "gw", works)
 	if err != nil || got != "c" {
 		t.Errorf("found %q, %v", got, err)
 	}
-	if n := len(s.kinds(stage.Restored)) - before; n > 3 { // ⌈log₂ 7⌉
+	if n := len(s.kinds(stage.EventRestored)) - before; n > 3 { // ⌈log₂ 7⌉
 		t.Errorf("%d restores", n)
 	}
 }

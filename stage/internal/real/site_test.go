@@ -41,7 +41,7 @@ func newSite(t testing.TB, poolSize int64, plan stage.Plan) *site {
 	s := &site{t: t, plan: plan}
 	dir := t.TempDir()
 	pool, err := snapshot.CreatePool(ctx, filepath.Join(dir, "pool"), poolSize, filepath.Join(dir, "trees"))
-	if errors.Is(err, snapshot.ErrNoProgram) {
+	if errors.Is(err, snapshot.ErrMissingProgram) {
 		t.Skip(err)
 	}
 	s.must(err)
@@ -82,12 +82,12 @@ func (s *site) event(e stage.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e)
-	if testing.Verbose() && e.Kind != stage.Planned {
+	if testing.Verbose() && e.Kind != stage.EventPlanned {
 		s.t.Logf("%s/%s %s %s %s %v %s", e.Machine, e.Stage, e.Kind, e.Text, e.Why, e.Elapsed, e.Err)
 	}
 }
 
-func (s *site) kinds(kind stage.Kind) (out []stage.Event) {
+func (s *site) kinds(kind stage.EventKind) (out []stage.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.events {

@@ -49,13 +49,13 @@ func fromNothing(t *testing.T, s *site) {
 	s.run(stage.Steering{}, "gw/network", "gw/hello", "gw/page", "gw/last", "web/network", "web/fetch", "web/report")
 	s.wantFile("gw", "srv/size", "9\n")
 	s.wantFile("web", "root/report", "page one\npage one\n")
-	for _, e := range s.kinds(stage.SavedTree) {
+	for _, e := range s.kinds(stage.EventSaved) {
 		if e.Why != "frozen" && e.Stage != "base" {
 			t.Errorf("%s/%s was saved while %s", e.Machine, e.Stage, e.Why)
 		}
 	}
 	s.run(stage.Steering{}) // nothing is left
-	if n := len(s.kinds(stage.Restored)) + len(s.kinds(stage.Started)); n != 0 {
+	if n := len(s.kinds(stage.EventRestored)) + len(s.kinds(stage.EventMachineStarted)); n != 0 {
 		t.Errorf("%d restores and starts for nothing", n)
 	}
 }
@@ -70,7 +70,7 @@ func oneInput(t *testing.T, s *site, write func(string)) {
 	s.wantFile("gw", "srv/size", "16\n")
 	s.wantFile("web", "root/report", "page number two\npage number two\n")
 	why := map[string]string{}
-	for _, e := range s.kinds(stage.StageStarted) {
+	for _, e := range s.kinds(stage.EventStageStarted) {
 		why[e.Machine+"/"+e.Stage] = e.Why
 	}
 	for stage, want := range map[string]string{

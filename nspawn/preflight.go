@@ -46,9 +46,9 @@ func (f Finding) String() string {
 	return text
 }
 
-// Doctor looks at everything on the host that machines depend on. It changes
+// Preflight looks at everything on the host that machines depend on. It changes
 // nothing, and needs root only where a finding says so.
-func Doctor(ctx context.Context) []Finding {
+func Preflight(ctx context.Context) []Finding {
 	probes := []func(context.Context) Finding{
 		findRoot, findProgram, findCgroups, findControllers, findSystemd, findUserNamespaces, findInotify, findRun, findJournalctl,
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/prologin/rig/nspawn"
 )
 
-func TestDoctor(t *testing.T) {
+func TestPreflight(t *testing.T) {
 	t.Parallel()
-	for _, f := range nspawn.Doctor(t.Context()) {
+	for _, f := range nspawn.Preflight(t.Context()) {
 		t.Log(f)
 		if f.Topic == "systemd and machined" && (f.Err == nil) != (testhost.Inside() != "") {
 			t.Errorf("in a host with systemd: %q; found: %v", testhost.Inside(), f)
