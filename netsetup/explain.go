@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"strings"
@@ -56,14 +57,19 @@ type Explanation struct {
 // Explain follows a packet through the host: the ports of a bridge, routes,
 // forwarding, reverse path filters, and the rules of both backends of iptables
 // and of nftables' own tables, hook by hook. It sends nothing.
+// A packet that there cannot be is ErrInvalid, an interface In that there is not
+// fs.ErrNotExist.
 func (h *Host) Explain(ctx context.Context, p Packet) (Explanation, error) {
-	if !p.Src.IsValid() || !p.Dst.IsValid() || p.Src.Is4() != p.Dst.Is4() {
-		return Explanation{}, fail("explain", "", invalid("packet %v has no two addresses of one family", p))
+	if err := p.check(); err != nil {
+		return Explanation{}, fail("explain", "", err)
 	}
 	w := walk{packet: p}
 	err := h.do(ctx, "explain", "", func() (err error) {
 		if w.v, err = h.kernel.look(); err != nil {
 			return err
+		}
+		if p.In != "" && w.v.links[p.In] == nil {
+			return fmt.Errorf("no interface %q: %w", p.In, fs.ErrNotExist)
 		}
 		if err = w.look(); err == nil {
 			err = w.through()
@@ -73,8 +79,18 @@ func (h *Host) Explain(ctx context.Context, p Packet) (Explanation, error) {
 		}
 		return err
 	})
-	w.told.Passes = w.told.Reason == ""
+	w.told.Passes = w.told.Reason == "" && err == nil
 	return w.told, err
+}
+
+func (p Packet) check() error {
+	switch {
+	case !p.Src.IsValid(), !p.Dst.IsValid(), p.Src.Is4() != p.Dst.Is4():
+		return invalid("packet %v has no two addresses of one family", p)
+	case !slices.Contains([]string{"tcp", "udp", "icmp", "ipv6-icmp"}, p.Proto):
+		return invalid("packet %v: the protocol is none of tcp, udp, icmp and ipv6-icmp", p)
+	}
+	return nil
 }
 
 // walk is a packet on its way.
