@@ -17,8 +17,8 @@ import (
 type Packet struct {
 	Src, Dst netip.Addr
 
-	// Proto is "tcp", "udp", "icmp" or "ipv6-icmp".
-	Proto string
+	// Protocol is "tcp", "udp", "icmp" or "ipv6-icmp".
+	Protocol string
 
 	// Port is where it goes to; 0 for protocols that have none.
 	Port uint16
@@ -32,9 +32,9 @@ type Packet struct {
 // String returns "tcp 10.0.0.254 to 192.0.2.1:80".
 func (p Packet) String() string {
 	if p.Port == 0 {
-		return fmt.Sprintf("%s %v to %v", p.Proto, p.Src, p.Dst)
+		return fmt.Sprintf("%s %v to %v", p.Protocol, p.Src, p.Dst)
 	}
-	return fmt.Sprintf("%s %v to %v", p.Proto, p.Src, netip.AddrPortFrom(p.Dst, p.Port))
+	return fmt.Sprintf("%s %v to %v", p.Protocol, p.Src, netip.AddrPortFrom(p.Dst, p.Port))
 }
 
 // Explanation is what becomes of a packet on its way through the host.
@@ -87,7 +87,7 @@ func (p Packet) check() error {
 	switch {
 	case !p.Src.IsValid(), !p.Dst.IsValid(), p.Src.Is4() != p.Dst.Is4():
 		return invalid("packet %v has no two addresses of one family", p)
-	case !slices.Contains([]string{"tcp", "udp", "icmp", "ipv6-icmp"}, p.Proto):
+	case !slices.Contains([]string{"tcp", "udp", "icmp", "ipv6-icmp"}, p.Protocol):
 		return invalid("packet %v: the protocol is none of tcp, udp, icmp and ipv6-icmp", p)
 	}
 	return nil

@@ -53,7 +53,7 @@ func TestExplain(t *testing.T) {
 			}
 			err := pingFor(t, l.machine, worldAddr, wait)
 			got, explainErr := h.Explain(t.Context(), Packet{
-				Src: netip.MustParseAddr(machineAddr), Dst: netip.MustParseAddr(worldAddr), Proto: "icmp",
+				Src: netip.MustParseAddr(machineAddr), Dst: netip.MustParseAddr(worldAddr), Protocol: "icmp",
 			})
 			if explainErr != nil {
 				t.Fatal(explainErr)
@@ -80,9 +80,9 @@ func TestExplainForward(t *testing.T) {
 		packet Packet
 		passes bool
 	}{
-		{Packet{Src: world, Dst: netip.MustParseAddr(hostAddr), Proto: "tcp", Port: 8080}, true},
-		{Packet{Src: world, Dst: machine, Proto: "tcp", Port: 80}, false},
-		{Packet{Src: netip.MustParseAddr(hostAddr), Dst: machine, Proto: "tcp", Port: 80}, true},
+		{Packet{Src: world, Dst: netip.MustParseAddr(hostAddr), Protocol: "tcp", Port: 8080}, true},
+		{Packet{Src: world, Dst: machine, Protocol: "tcp", Port: 80}, false},
+		{Packet{Src: netip.MustParseAddr(hostAddr), Dst: machine, Protocol: "tcp", Port: 80}, true},
 	} {
 		got, err := h.Explain(t.Context(), test.packet)
 		if err != nil || got.Passes != test.passes || len(got.Unsure) != 0 {
@@ -102,12 +102,12 @@ func TestExplainRefuses(t *testing.T) {
 		packet Packet
 		want   error
 	}{
-		{Packet{Src: world, Proto: "icmp"}, ErrInvalid},
-		{Packet{Src: world, Dst: netip.MustParseAddr("fd00::1"), Proto: "icmp"}, ErrInvalid},
+		{Packet{Src: world, Protocol: "icmp"}, ErrInvalid},
+		{Packet{Src: world, Dst: netip.MustParseAddr("fd00::1"), Protocol: "icmp"}, ErrInvalid},
 		{Packet{Src: world, Dst: machine}, ErrInvalid},
-		{Packet{Src: world, Dst: machine, Proto: "sctp"}, ErrInvalid},
-		{Packet{Src: world, Dst: machine, Proto: "icmp", In: "a name longer than any interface's"}, fs.ErrNotExist},
-		{Packet{Src: world, Dst: machine, Proto: "icmp", In: "nowhere"}, fs.ErrNotExist},
+		{Packet{Src: world, Dst: machine, Protocol: "sctp"}, ErrInvalid},
+		{Packet{Src: world, Dst: machine, Protocol: "icmp", In: "a name longer than any interface's"}, fs.ErrNotExist},
+		{Packet{Src: world, Dst: machine, Protocol: "icmp", In: "nowhere"}, fs.ErrNotExist},
 	} {
 		if got, err := h.Explain(t.Context(), test.packet); !errors.Is(err, test.want) || got.Passes {
 			t.Errorf("%v by %q: %+v, %v; want %v", test.packet, test.packet.In, got, err, test.want)
@@ -126,7 +126,7 @@ func TestExplainIsolation(t *testing.T) {
 	l.attach(t)
 	l.host.sh(t, "ip link set vb-two master vz-prolo")
 	second.sh(t, "ip address add 10.0.0.2/24 dev host0")
-	packet := Packet{Src: netip.MustParseAddr(machineAddr), Dst: netip.MustParseAddr("10.0.0.2"), Proto: "icmp"}
+	packet := Packet{Src: netip.MustParseAddr(machineAddr), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: "icmp"}
 	for _, isolated := range []bool{false, true} {
 		l.network.Isolation.Machines = isolated
 		l.apply(t, h)

@@ -11,8 +11,8 @@ import (
 // Forward makes a port of a machine reachable at the host: for those outside,
 // for the host itself, at its loopback address too, and for the other machines.
 type Forward struct {
-	// Proto is "tcp" or "udp".
-	Proto string
+	// Protocol is "tcp" or "udp".
+	Protocol string
 
 	// Listen is where connections arrive. An unspecified address, 0.0.0.0 or
 	// ::, stands for all of the host's own.
@@ -23,12 +23,12 @@ type Forward struct {
 }
 
 // String returns "tcp 0.0.0.0:8080 to 10.0.0.254:80".
-func (f Forward) String() string { return fmt.Sprintf("%s %v to %v", f.Proto, f.Listen, f.To) }
+func (f Forward) String() string { return fmt.Sprintf("%s %v to %v", f.Protocol, f.Listen, f.To) }
 
 func (n Network) checkForward(f Forward) error {
 	listen, to := f.Listen.Addr(), f.To.Addr()
 	switch {
-	case f.Proto != "tcp" && f.Proto != "udp":
+	case f.Protocol != "tcp" && f.Protocol != "udp":
 		return invalid("forward %v: the protocol is neither tcp nor udp", f)
 	case !f.Listen.IsValid(), !f.To.IsValid():
 		return invalid("forward %v: an address is missing", f)
@@ -54,7 +54,7 @@ func (n Network) checkForward(f Forward) error {
 // sameListen reports whether two forwards compete for one port.
 func sameListen(a, b Forward) bool {
 	x, y := a.Listen.Addr(), b.Listen.Addr()
-	return a.Proto == b.Proto && a.Listen.Port() == b.Listen.Port() && x.Is4() == y.Is4() &&
+	return a.Protocol == b.Protocol && a.Listen.Port() == b.Listen.Port() && x.Is4() == y.Is4() &&
 		(x == y || x.IsUnspecified() || y.IsUnspecified())
 }
 
@@ -125,7 +125,7 @@ func (r *rules) dnat(f Forward) rule {
 }
 
 func (f Forward) match(port uint16) []string {
-	return []string{"-p", f.Proto, "-m", f.Proto, "--dport", strconv.Itoa(int(port))}
+	return []string{"-p", f.Protocol, "-m", f.Protocol, "--dport", strconv.Itoa(int(port))}
 }
 
 // host writes an address as iptables prints it.
@@ -148,7 +148,7 @@ func (n Network) portsTaken(j *journal) error {
 // namespace, and by trying.
 func (f Forward) taken() error {
 	var err error
-	if f.Proto == "tcp" {
+	if f.Protocol == "tcp" {
 		var l net.Listener
 		if l, err = net.Listen("tcp", f.Listen.String()); err == nil {
 			return l.Close()
@@ -160,7 +160,7 @@ func (f Forward) taken() error {
 		}
 	}
 	return &ConflictError{
-		Want: fmt.Sprintf("%s port %d at %v", f.Proto, f.Listen.Port(), f.Listen.Addr()),
+		Want: fmt.Sprintf("%s port %d at %v", f.Protocol, f.Listen.Port(), f.Listen.Addr()),
 		With: fmt.Sprintf("the host itself (%v)", err),
 		Err:  ErrExists,
 	}

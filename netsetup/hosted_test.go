@@ -206,7 +206,7 @@ func TestFirewalld(t *testing.T) {
 	if err := h.Verify(h.ctx, n); err != nil {
 		t.Error(err)
 	}
-	packet := Packet{Src: netip.MustParseAddr("10.98.0.254"), Dst: netip.MustParseAddr(worldAddr), Proto: "icmp"}
+	packet := Packet{Src: netip.MustParseAddr("10.98.0.254"), Dst: netip.MustParseAddr(worldAddr), Protocol: "icmp"}
 	explain := func(passes bool) {
 		t.Helper()
 		if e, err := h.Explain(h.ctx, packet); err != nil || e.Passes != passes {

@@ -93,7 +93,7 @@ func (m ruleMatch) holds(w *walk) verdict {
 	case "-o":
 		return truth(iface(arg, w.out))
 	case "-p":
-		return truth(arg == w.packet.Proto || arg == "all")
+		return truth(arg == w.packet.Protocol || arg == "all")
 	case "--dport":
 		return inPorts(w.packet.Port, arg)
 	case "--dports":

@@ -53,7 +53,7 @@ func (w *walk) index(link string) []byte {
 
 // protocol is the number of the packet's.
 func (w *walk) protocol() byte {
-	switch w.packet.Proto {
+	switch w.packet.Protocol {
 	case "tcp":
 		return unix.IPPROTO_TCP
 	case "udp":
@@ -105,7 +105,7 @@ func (w *walk) payload(e *expr.Payload) []byte {
 		set(8, w.packet.Src.AsSlice()...)
 		set(24, w.packet.Dst.AsSlice()...)
 	case e.Base == expr.PayloadBaseTransportHeader:
-		switch w.packet.Proto {
+		switch w.packet.Protocol {
 		case "tcp", "udp":
 			set(2, byte(w.packet.Port>>8), byte(w.packet.Port))
 		case "icmp":
@@ -113,7 +113,7 @@ func (w *walk) payload(e *expr.Payload) []byte {
 		case "ipv6-icmp":
 			set(0, 128, 0)
 		}
-		if w.packet.Proto == "tcp" {
+		if w.packet.Protocol == "tcp" {
 			const syn = 2
 			set(13, syn)
 		}

@@ -51,7 +51,7 @@ func TestNftables(t *testing.T) {
 		}
 	}
 	// Explain reads the same rules.
-	packet := Packet{Src: netip.MustParseAddr(worldAddr), Dst: netip.MustParseAddr(hostAddr), Proto: "tcp", Port: 8080}
+	packet := Packet{Src: netip.MustParseAddr(worldAddr), Dst: netip.MustParseAddr(hostAddr), Protocol: "tcp", Port: 8080}
 	if e, err := h.Explain(t.Context(), packet); err != nil || !e.Passes || len(e.Unsure) > 0 || !strings.Contains(strings.Join(e.Steps, "\n"), "is turned by") {
 		t.Errorf("Explain: %+v (%v)", e, err)
 	}

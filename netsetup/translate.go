@@ -54,7 +54,7 @@ func (t *translation) condition(m ruleMatch) error {
 	case "-d":
 		return t.prefix("daddr", arg, m.not, 16, 24)
 	case "-p":
-		w := walk{packet: Packet{Proto: arg}}
+		w := walk{packet: Packet{Protocol: arg}}
 		t.compare("meta l4proto "+arg, m.not, []byte{w.protocol()}, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1})
 	case "--dport":
 		port, err := strconv.ParseUint(arg, 10, 16)
