@@ -48,6 +48,22 @@ ConfigureWithoutCarrier=yes
 	}
 }
 
+// TestZoneInGuide holds the files that the guide has one write by hand to ours.
+func TestZoneInGuide(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../doc/network.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := Zone{Name: "prolo", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}, Masquerade: true, OnlyZones: true}
+	for _, f := range z.files() {
+		_, settings, _ := strings.Cut(f.Content, "\n") // after the comment
+		if !strings.Contains(strings.ReplaceAll(string(page), "\n    ", "\n"), "\n"+settings) {
+			t.Errorf("doc/network.md does not have\n%s", settings)
+		}
+	}
+}
+
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
