@@ -26,7 +26,7 @@
 // the clone its identity by [Identify]. A [Cache] makes bases under a lock.
 //
 // Two roots of one Config from one state of the mirror have the same [Manifest],
-// but for the few files that [Volatile] lists. A mirror that is an archive stays in
+// but for the few files that [VolatilePaths] lists. A mirror that is an archive stays in
 // one state, see [ArchiveServer].
 //
 // # Nothing is left behind

@@ -215,7 +215,7 @@ func VolatilePaths() []string {
 }
 
 // Diff lists, a line each, what is in one manifest and not in the other, or
-// different. Entries that match one of the patterns, see [Volatile], are left out.
+// different. Entries that match one of the patterns, see [VolatilePaths], are left out.
 func (m Manifest) Diff(other Manifest, ignore []string) []string {
 	var lines []string
 	lines = append(lines, diff(m.Packages, other.Packages,

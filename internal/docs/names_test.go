@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -58,25 +59,68 @@ func TestNames(t *testing.T) {
 	}
 }
 
+var docLink = regexp.MustCompile(`(?m)^[^\t]*\[\*?(?:([a-z]+)\.)?([A-Z]\w*(?:\.[A-Z]\w*)?)\]( sections?)?`)
+
+// TestDocLinks fails for a link in the documentation of a package to a name that is
+// none, or no longer: what is in brackets would be printed so.
+func TestDocLinks(t *testing.T) {
+	t.Parallel()
+	known, links := map[string]map[string]bool{}, 0
+	for name, dir := range libraries {
+		known[name] = declarations(t, dir)
+	}
+	for name, dir := range libraries {
+		for path, file := range sources(t, dir) {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			for _, comment := range file.Comments {
+				for _, match := range docLink.FindAllStringSubmatch(comment.Text(), -1) {
+					if match[3] != "" {
+						continue // of a file with settings
+					}
+					of := cmp.Or(match[1], name)
+					links++
+					if known[of] != nil && !known[of][match[2]] {
+						t.Errorf("%s: there is no %s.%s", path, of, match[2])
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d links", links)
+	if links == 0 {
+		t.Error("no link found at all")
+	}
+}
+
 // declarations lists what a package and its tests declare, methods and fields by
 // TYPE.NAME.
 func declarations(t *testing.T, dir string) map[string]bool {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(top, dir, "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no source in %s: %v", dir, err)
-	}
 	found := map[string]bool{}
-	for _, path := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, file := range sources(t, dir) {
 		for _, decl := range file.Decls {
 			declared(decl, found)
 		}
 	}
 	return found
+}
+
+// sources parses the files of a package and its tests.
+func sources(t *testing.T, dir string) map[string]*ast.File {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(top, dir, "*.go"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no source in %s: %v", dir, err)
+	}
+	files := map[string]*ast.File{}
+	for _, path := range paths {
+		if files[path], err = parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
 }
 
 func declared(decl ast.Decl, found map[string]bool) {
