@@ -17,7 +17,8 @@ import (
 // called concurrently.
 type Cache struct {
 	// Dir holds the roots, as directories base-KEY-STATE, and their locks. It is
-	// made if it is missing.
+	// made if it is missing, and then for root alone: what is setuid in a root is not
+	// for other users of the host to run.
 	Dir string
 	// Make makes the directory that a base is built in, and Remove removes it
 	// with all that is in it; by default plain directories. A file system that
@@ -49,7 +50,7 @@ func (c Cache) base(ctx context.Context, config Config) (string, error) {
 	if err := config.Validate(); err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return "", err
 	}
 	name, err := c.name(ctx, config)

@@ -48,6 +48,9 @@ func TestCacheBuildsOnce(t *testing.T) {
 			t.Errorf("roots %q", roots)
 		}
 	}
+	if info, err := os.Stat(cache.Dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the cache's directory: %v, %v", info.Mode(), err)
+	}
 	// With the mirror gone, the base is still good, and that is said.
 	warned := ""
 	config.Progress = func(e archboot.Event) { warned += e.String() }

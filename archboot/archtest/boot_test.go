@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // machine is a booted root.
@@ -110,7 +112,7 @@ func makeCgroup(t *testing.T, name string) string {
 		t.Skipf("needs a writable cgroup v2 hierarchy: %v", err)
 	}
 	t.Cleanup(func() {
-		waitEmpty(group)
+		waitEmpty(t, group)
 		removeDeepest(group)
 		if _, err := os.Stat(group); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("cgroup %s is still there", group)
@@ -119,16 +121,26 @@ func makeCgroup(t *testing.T, name string) string {
 	return group
 }
 
-// waitEmpty waits for the last process of a killed cgroup to be gone.
-func waitEmpty(group string) {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for range 2000 {
-		events, err := os.ReadFile(filepath.Join(group, "cgroup.events"))
-		if err != nil || bytes.Contains(events, []byte("populated 0")) {
+// waitEmpty waits for the last process of a killed cgroup to be gone, of which the
+// kernel tells by POLLPRI, cgroups(7).
+func waitEmpty(t *testing.T, group string) {
+	t.Helper()
+	events, err := os.Open(filepath.Join(group, "cgroup.events"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer events.Close()
+	for buf := make([]byte, 256); ; {
+		n, err := events.ReadAt(buf, 0)
+		if bytes.Contains(buf[:n], []byte("populated 0")) {
 			return
 		}
-		<-tick.C
+		poll := []unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}
+		if ready, pollErr := unix.Poll(poll, 10_000); ready == 0 || n == 0 || pollErr != nil && pollErr != unix.EINTR {
+			t.Errorf("processes are left in %s: %v, %v", group, err, pollErr)
+			return
+		}
 	}
 }
 
