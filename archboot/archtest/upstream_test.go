@@ -59,20 +59,25 @@ func TestUpstream(t *testing.T) {
 	if m.Fingerprint() != "ABCD" || m.SigLevel() != "Required DatabaseOptional" || string(m.PublicKey()) != string(real.PublicKey()) {
 		t.Errorf("key %s, level %s", m.Fingerprint(), m.SigLevel())
 	}
-	for name, o := range map[string]archtest.Options{
-		"no URL":      {Upstream: &archtest.Upstream{URL: "mirror", KeyFile: "x"}},
-		"no key":      {Upstream: &archtest.Upstream{URL: real.URL}},
-		"with suite":  {Suite: archtest.Trixie, Upstream: &archtest.Upstream{URL: real.URL, KeyFile: "x"}},
-		"expired key": {ExpiredKey: true, Upstream: &archtest.Upstream{URL: real.URL, KeyFile: "x"}},
-	} {
-		if _, err := archtest.Start(t.Context(), o); !errors.Is(err, archtest.ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 	if err := real.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if status, _ := fetch("/test/os/x86_64/test.db"); status != 502 || !strings.Contains(logged.String(), "proxy error") {
 		t.Errorf("without upstream: %d, log:\n%s", status, &logged)
+	}
+}
+
+func TestUpstreamRefused(t *testing.T) {
+	t.Parallel()
+	const url = "http://127.0.0.1:1"
+	for name, o := range map[string]archtest.Options{
+		"no URL":      {Upstream: &archtest.Upstream{URL: "mirror", KeyFile: "x"}},
+		"no key":      {Upstream: &archtest.Upstream{URL: url}},
+		"with suite":  {Suite: archtest.Trixie, Upstream: &archtest.Upstream{URL: url, KeyFile: "x"}},
+		"expired key": {ExpiredKey: true, Upstream: &archtest.Upstream{URL: url, KeyFile: "x"}},
+	} {
+		if _, err := archtest.Start(t.Context(), o); !errors.Is(err, archtest.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

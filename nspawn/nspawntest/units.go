@@ -29,7 +29,19 @@ systemctl daemon-reload`)
 	if state, err := m.SystemState(ctx); err != nil || state != "running" {
 		t.Errorf("SystemState: %q, %v", state, err)
 	}
-	good, bad := m.Unit("good"), m.Unit("bad.service")
+	changeUnit(ctx, t, m, m.Unit("good"))
+	failUnit(ctx, t, m, m.Unit("bad.service"))
+	awaitUnit(ctx, t, m.Unit("good"))
+	cleaner := m.Unit("systemd-tmpfiles-clean")
+	for _, do := range []func(context.Context) error{cleaner.Mask, cleaner.Unmask} {
+		if err := do(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func changeUnit(ctx context.Context, t *testing.T, m *nspawn.Machine, good *nspawn.Unit) {
+	t.Helper()
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -50,6 +62,11 @@ systemctl daemon-reload`)
 		}
 	}
 	shell(t, m, "test -e /run/reloaded")
+}
+
+// failUnit starts a unit that fails, and one that there is not.
+func failUnit(ctx context.Context, t *testing.T, m *nspawn.Machine, bad *nspawn.Unit) {
+	t.Helper()
 	if err := bad.Start(ctx); err == nil || !strings.Contains(err.Error(), "exit-code") {
 		t.Errorf("Start of a unit that fails: %v", err)
 	}
@@ -68,7 +85,10 @@ systemctl daemon-reload`)
 	if state, err := m.Unit("none").State(ctx); err != nil || state.Load != "not-found" {
 		t.Errorf("State of a missing unit: %+v, %v", state, err)
 	}
+}
 
+func awaitUnit(ctx context.Context, t *testing.T, good *nspawn.Unit) {
+	t.Helper()
 	waited := make(chan error, 1)
 	go func() { waited <- good.WaitActive(ctx) }()
 	if err := good.Start(ctx); err != nil {
@@ -85,12 +105,6 @@ systemctl daemon-reload`)
 	}
 	if state, err := good.State(ctx); err != nil || state.MainPID == 0 || state.Sub != "running" {
 		t.Errorf("State: %+v, %v", state, err)
-	}
-	cleaner := m.Unit("systemd-tmpfiles-clean")
-	for _, do := range []func(context.Context) error{cleaner.Mask, cleaner.Unmask} {
-		if err := do(ctx); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
