@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prologin/rig/archboot/archtest/internal/pgp"
+	"github.com/prologin/rig/internal/tempdir"
 )
 
 // keyName is the user name of every mirror's key.
@@ -31,7 +32,7 @@ type Mirror struct {
 	public       []byte
 	signed       time.Time // the date of the signatures that are made at the start
 	keyFile      string
-	dir          string // temporary; see tempDir
+	temp         *tempdir.Dir // see tempDir
 	repositories []string
 	site         *site
 	release      func() // of the cache's entry; nil where there is none
@@ -144,13 +145,22 @@ func (m *Mirror) loadSynthetic() error {
 	return os.WriteFile(m.keyFile, m.public, 0o644)
 }
 
+// tempPrefix begins the names of mirrors' temporary directories.
+const tempPrefix = "archtest-mirror-"
+
 // tempDir is the mirror's directory for what is not in the cache, made when it is
-// first asked for.
+// first asked for. Those of mirrors that were killed go then.
 func (m *Mirror) tempDir() (dir string, err error) {
-	if m.dir == "" {
-		m.dir, err = os.MkdirTemp("", "archtest-")
+	if m.temp != nil {
+		return m.temp.Path, nil
 	}
-	return m.dir, err
+	if err := tempdir.Sweep(tempPrefix, os.RemoveAll); err != nil {
+		m.opts.Logger.Warn("archtest: remove what killed mirrors left", "error", err)
+	}
+	if m.temp, err = tempdir.Make(tempPrefix); err != nil {
+		return "", err
+	}
+	return m.temp.Path, nil
 }
 
 // newKey makes the key of a synthetic mirror, and sets the time of its signatures.
@@ -241,8 +251,8 @@ func (m *Mirror) Close() error {
 	if m.release != nil {
 		m.release()
 	}
-	if m.dir != "" {
-		faults = append(faults, os.RemoveAll(m.dir))
+	if m.temp != nil {
+		faults = append(faults, m.temp.Remove())
 	}
 	return wrap("close", m.opts.Suite, errors.Join(faults...))
 }

@@ -159,6 +159,24 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestKilledMirror: what a mirror leaves whose program is killed goes with the start of
+// the next, and that of one that runs stays.
+func TestKilledMirror(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	left := filepath.Join(os.TempDir(), "archtest-mirror-1")
+	if err := os.MkdirAll(filepath.Join(left, "www"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	first := synthetic(t)
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", left, err)
+	}
+	synthetic(t)
+	if _, err := os.Stat(first.PublicKeyFile()); err != nil {
+		t.Errorf("of a mirror that runs: %v", err)
+	}
+}
+
 func TestListen(t *testing.T) {
 	t.Parallel()
 	need(t, "ip", "curl")

@@ -6,10 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/prologin/rig/internal/tempdir"
 )
 
 // Clone returns the path of a writable root of the given release that belongs to
@@ -26,13 +27,14 @@ func Clone(t testing.TB, suite string) string {
 		t.Skip(&Error{Op: "clone", Suite: suite, Err: ErrNotRoot})
 	}
 	lower := Debian(t, suite)
-	sweep(os.TempDir())
-	dir, root, err := clone(t, lower)
+	// Whatever goes wrong with one of them is no concern of the test that comes next.
+	_ = tempdir.Sweep(clonePrefix, discard)
+	dir, root, err := clone(lower)
 	if err != nil {
 		t.Fatal(&Error{Op: "clone", Suite: suite, Err: err})
 	}
 	t.Cleanup(func() {
-		if err := discard(dir); err != nil {
+		if err := errors.Join(discard(dir.Path), dir.Remove()); err != nil {
 			t.Error(&Error{Op: "clone", Suite: suite, Err: err})
 		}
 	})
@@ -42,40 +44,23 @@ func Clone(t testing.TB, suite string) string {
 const clonePrefix = "rig-testroot-"
 
 // clone makes dir/root.
-func clone(t testing.TB, lower string) (dir, root string, err error) {
-	dir, err = claim(t)
+func clone(lower string) (dir *tempdir.Dir, root string, err error) {
+	dir, err = tempdir.Make(clonePrefix)
 	if err != nil {
-		return "", "", err
+		return nil, "", err
 	}
-	root = filepath.Join(dir, "root")
-	if err := overlay(dir, root, lower); err == nil {
+	root = filepath.Join(dir.Path, "root")
+	// A machine runs as many users: everybody has to get through to its root.
+	if err := os.Chmod(dir.Path, 0o755); err != nil {
+		return nil, "", errors.Join(err, dir.Remove())
+	}
+	if err := overlay(dir.Path, root, lower); err == nil {
 		return dir, root, nil
 	}
 	if out, err := exec.Command("cp", "-a", "--reflink=auto", "-T", lower, root).CombinedOutput(); err != nil {
-		return "", "", errors.Join(fmt.Errorf("cp: %w: %s", err, out), os.RemoveAll(dir))
+		return nil, "", errors.Join(fmt.Errorf("cp: %w: %s", err, out), dir.Remove())
 	}
 	return dir, root, nil
-}
-
-// claim makes a directory whose lock, held until the test or its process ends,
-// tells the sweep of another process to leave it alone. It gets the name that
-// sweep looks for once it is locked.
-func claim(t testing.TB) (string, error) {
-	dir, err := os.MkdirTemp("", "new-"+clonePrefix)
-	if err != nil {
-		return "", err
-	}
-	held, err := hold(dir)
-	if err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
-	}
-	t.Cleanup(func() { held.Close() })
-	name := filepath.Join(filepath.Dir(dir), strings.TrimPrefix(filepath.Base(dir), "new-"))
-	// A machine runs as many users: everybody has to get through to its root.
-	if err := errors.Join(os.Chmod(dir, 0o755), os.Rename(dir, name)); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
-	}
-	return name, nil
 }
 
 func overlay(dir, root, lower string) error {
@@ -87,19 +72,6 @@ func overlay(dir, root, lower string) error {
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work)
 	return unix.Mount("overlay", root, "overlay", 0, options)
-}
-
-// hold opens and locks a directory.
-func hold(dir string) (*os.File, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("flock %s: %w", dir, err)
-	}
-	return f, nil
 }
 
 // discard unmounts and removes a clone. One that is busy is detached, so that
@@ -119,20 +91,4 @@ func discard(dir string) error {
 		return fmt.Errorf("unmount %s: %w", root, err)
 	}
 	return errors.Join(err, os.RemoveAll(dir))
-}
-
-// sweep discards the clones in dir whose test is gone. Whatever goes wrong with
-// one of them is no concern of the test that happens to come next.
-func sweep(dir string) {
-	entries, _ := os.ReadDir(dir)
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), clonePrefix) {
-			continue
-		}
-		path := filepath.Join(dir, entry.Name())
-		if held, err := hold(path); err == nil {
-			_ = discard(path)
-			held.Close()
-		}
-	}
 }
