@@ -73,6 +73,23 @@ func (g cgroup) event(name string) (bool, error) {
 	return false, fmt.Errorf("%s/cgroup.events: no %q in it", g, name)
 }
 
+// processes lists those in it and below.
+func (g cgroup) processes() (pids []int) {
+	_ = filepath.WalkDir(string(g), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return nil // it goes at this moment
+		}
+		data, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		for _, field := range strings.Fields(string(data)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+		return nil
+	})
+	return pids
+}
+
 // kill sends SIGKILL to every process in it and below, frozen or not, and none
 // that is forked meanwhile escapes.
 func (g cgroup) kill() error {

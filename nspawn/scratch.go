@@ -9,10 +9,11 @@ import (
 )
 
 // scratchParent is where nspawn makes a directory for each bind and each topmost layer
-// of an overlay that has no source, wherever TMPDIR is. When it is killed, they stay:
-// one that is killed before the machine has a first process has told nobody of them,
-// and systemd-tmpfiles(8) removes them in time. Directories of our own would be worse
-// off: of a machine that ends while no program of ours runs, nobody would remove them.
+// of an overlay that has no source, wherever TMPDIR is. When it is killed, they stay.
+// They are known by their mounts: of one that is killed before it has mounted them,
+// nobody knows, and systemd-tmpfiles(8) removes them in time. Directories of our own
+// would be worse off: nobody would remove those of a machine that ends while no program
+// of ours runs.
 const scratchParent = "/var/tmp"
 
 var scratchPattern = regexp.MustCompile(`/(nspawn-temp-[A-Za-z0-9]{6})[/ ]`)
@@ -32,6 +33,21 @@ func findScratch(leader int) (names []string, err error) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names), err
+}
+
+// noteScratch finds what the nspawn of a machine has made that nobody has seen begin,
+// before it is killed. A control group of the service manager's may be that of another
+// state directory's machine, and is left alone.
+func (r *record) noteScratch() {
+	if len(r.Scratch) > 0 || !r.Config.wantsScratch() || r.Launcher != LauncherDirect || r.BootID != bootID() {
+		return
+	}
+	for _, pid := range r.Cgroup.processes() {
+		names, _ := findScratch(pid) // it may have ended
+		r.Scratch = append(r.Scratch, names...)
+	}
+	slices.Sort(r.Scratch)
+	r.Scratch = slices.Compact(r.Scratch)
 }
 
 // removeScratch removes what an nspawn that is killed leaves of them.

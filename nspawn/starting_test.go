@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,13 +19,9 @@ import (
 // is found can be used, or there is none.
 func TestFindWhileStarting(t *testing.T) {
 	privileged(t)
-	fifo := hangingNspawn(t)
+	fifo := hangingNspawn(t, "")
 	host := openHost(t, nspawn.HostOptions{Launcher: nspawn.LauncherDirect})
-	root := t.TempDir()
-	init := filepath.Join(root, "usr/lib/systemd/systemd")
-	if err := errors.Join(os.MkdirAll(filepath.Dir(init), 0o755), os.WriteFile(init, nil, 0o755)); err != nil {
-		t.Fatal(err)
-	}
+	root := emptyRoot(t)
 	ctx, cancel := context.WithCancel(testContext(t))
 	started := make(chan error)
 	go func() {
@@ -53,9 +50,47 @@ func TestFindWhileStarting(t *testing.T) {
 	}
 }
 
-// hangingNspawn puts a systemd-nspawn before the real one that writes to a fifo when
-// it is to start a machine, and does nothing else.
-func hangingNspawn(t *testing.T) (fifo string) {
+// TestScratchOfAnEarlyEnd gives a machine up that nspawn has made a directory for and
+// has not begun.
+func TestScratchOfAnEarlyEnd(t *testing.T) {
+	privileged(t)
+	const scratch = "/var/tmp/nspawn-temp-EarLy1"
+	fifo := hangingNspawn(t, "mkdir -p "+scratch+"/src && mount --bind "+scratch+"/src /mnt || exit")
+	defer os.RemoveAll(scratch)
+	host := openHost(t, nspawn.HostOptions{Launcher: nspawn.LauncherDirect})
+	root := emptyRoot(t)
+	ctx, cancel := context.WithCancel(testContext(t))
+	started := make(chan error)
+	go func() {
+		_, err := host.Start(ctx, nspawn.Config{Name: "early", Root: root, Binds: []nspawn.Bind{{Target: "/scratch"}}})
+		started <- err
+	}()
+	if _, err := os.ReadFile(fifo); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-started; !errors.Is(err, context.Canceled) {
+		t.Errorf("start: %v", err)
+	}
+	if _, err := os.Lstat(scratch); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is left: %v", scratch, err)
+	}
+}
+
+// emptyRoot is one that Check takes for a system.
+func emptyRoot(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	init := filepath.Join(root, "usr/lib/systemd/systemd")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(init), 0o755), os.WriteFile(init, nil, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// hangingNspawn puts a systemd-nspawn before the real one that, when it is to start a
+// machine, runs a script, writes to a fifo, and does nothing else.
+func hangingNspawn(t *testing.T, do string) (fifo string) {
 	t.Helper()
 	real, err := exec.LookPath("systemd-nspawn")
 	if err != nil {
@@ -66,7 +101,7 @@ func hangingNspawn(t *testing.T) (fifo string) {
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] || exec %s --version\necho >%s\nexec sleep infinity\n", real, fifo)
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] || exec %s --version\n%s\necho >%s\nexec sleep infinity\n", real, do, fifo)
 	if err := os.WriteFile(filepath.Join(dir, "systemd-nspawn"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -34,9 +34,10 @@ func (m *Machine) start(ctx context.Context) error {
 		}
 		return m.startFailure()
 	case <-ctx.Done():
+		noteErr := m.saveRecord((*record).noteScratch)
 		killErr := m.cgroup().kill()
 		<-m.unwatched
-		return errors.Join(context.Cause(ctx), killErr)
+		return errors.Join(context.Cause(ctx), noteErr, killErr)
 	}
 }
 
@@ -192,6 +193,7 @@ func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
 	if err != nil {
 		return err
 	}
+	rec.noteScratch()
 	errs := []error{s.clean(ctx, rec), h.removeLinks(rec)}
 	errs = append(errs, rec.removeRootLock(), rec.removeSnapshots(), rec.removeWorkDirs(), rec.removeScratch(), removeRecord(dir))
 	return errors.Join(errs...)
