@@ -12,11 +12,12 @@ import (
 // Ensure installs the packages of needs that are missing. It prints their list
 // to out first. Where install is false it changes nothing and returns a
 // *[MissingError]. It runs the package manager through sudo when the process is
-// not root, and blocks until the manager is done or the context ends.
+// not root, and blocks until the manager is done or the context ends. A host with
+// neither manager is fine as long as nothing is missing.
 func Ensure(ctx context.Context, out io.Writer, install bool, needs []Need) error {
 	m, err := Detect()
 	if err != nil {
-		return err
+		return withoutManager(err, needs)
 	}
 	packages := m.Missing(needs)
 	if len(packages) == 0 {
@@ -38,6 +39,21 @@ func Ensure(ctx context.Context, out io.Writer, install bool, needs []Need) erro
 		return fmt.Errorf("still missing after %s: %s", m.name, strings.Join(left, " "))
 	}
 	return nil
+}
+
+// withoutManager names the files that are missing, of packages with names that we do not
+// know.
+func withoutManager(err error, needs []Need) error {
+	var files []string
+	for _, n := range needs {
+		if !n.present() {
+			files = append(files, n.File)
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return fmt.Errorf("missing %s, and %w", strings.Join(files, ", "), err)
 }
 
 // run shows the manager's output only when it fails: both managers print pages.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,6 +76,19 @@ func TestEnsureShowsWhyItFailed(t *testing.T) {
 	bin := fakeManager(t, "echo E: no such package >&2; exit 100")
 	err := Ensure(t.Context(), new(bytes.Buffer), true, needs(bin))
 	if err == nil || !strings.Contains(err.Error(), "exit status 100") || !strings.Contains(err.Error(), "no such package") {
+		t.Errorf("Ensure = %v", err)
+	}
+}
+
+// TestEnsureWithoutManager is a host of another distribution.
+func TestEnsureWithoutManager(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	there := Need{File: "/bin/sh", Debian: "dash", Arch: "dash"}
+	if err := Ensure(t.Context(), new(bytes.Buffer), true, []Need{there}); err != nil {
+		t.Errorf("nothing is missing: %v", err)
+	}
+	err := Ensure(t.Context(), new(bytes.Buffer), true, []Need{there, {File: "no-such-program", Debian: "none"}})
+	if !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "missing no-such-program") {
 		t.Errorf("Ensure = %v", err)
 	}
 }
