@@ -165,21 +165,28 @@ func (l *Lab) loadCheckpoint(name string) (c Checkpoint, err error) {
 	return c, err
 }
 
+// beginAt begins, and reads a checkpoint.
+func (l *Lab) beginAt(ctx context.Context, name string) (r *run, c Checkpoint, unlock func(), err error) {
+	if err = checkCheckpoint(name); err != nil {
+		return nil, c, nil, err
+	}
+	if r, unlock, err = l.begin(ctx); err != nil {
+		return nil, c, nil, err
+	}
+	if c, err = l.loadCheckpoint(name); err != nil {
+		unlock()
+	}
+	return r, c, unlock, err
+}
+
 // RestoreCheckpoint makes all trees those of a checkpoint, and starts the machines
 // that ran then. A machine that the checkpoint does not have is left alone.
 func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
-	if err := checkCheckpoint(name); err != nil {
-		return err
-	}
-	r, unlock, err := l.begin(ctx)
+	r, c, unlock, err := l.beginAt(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := l.loadCheckpoint(name)
-	if err != nil {
-		return err
-	}
 	for _, t := range r.tracks {
 		tree, ok := c.Trees[t.setup.Machine]
 		has := slices.ContainsFunc(t.saved, func(s Saved) bool { return s.Name == tree.Snapshot })
@@ -209,18 +216,11 @@ func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
 
 // RemoveCheckpoint deletes a checkpoint and its snapshots.
 func (l *Lab) RemoveCheckpoint(ctx context.Context, name string) error {
-	if err := checkCheckpoint(name); err != nil {
-		return err
-	}
-	r, unlock, err := l.begin(ctx)
+	r, c, unlock, err := l.beginAt(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	c, err := l.loadCheckpoint(name)
-	if err != nil {
-		return err
-	}
 	// The record first: half a checkpoint must not be taken for one.
 	if err := os.Remove(l.checkpointFile(name)); err != nil {
 		return err
