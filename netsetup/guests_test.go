@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prologin/rig/internal/testexec"
 )
 
 // startIn starts a program in ns that is ended with the test, and returns what it
@@ -79,9 +81,7 @@ func TestDHCP(t *testing.T) {
 	client := newNamespace(t)
 	l.host.sh(t, fmt.Sprintf("ip link set %s netns /proc/%d/fd/%d", l.network.Pairs[0].Local(), os.Getpid(), client.file.Fd()))
 	script := filepath.Join(t.TempDir(), "lease")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\n[ \"$1\" = bound ] && ip address add $ip/$mask dev $interface && ip route add default via $router\nexit 0\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, script, []byte("#!/bin/sh\n[ \"$1\" = bound ] && ip address add $ip/$mask dev $interface && ip route add default via $router\nexit 0\n"))
 	udhcpc, err := exec.LookPath("udhcpc")
 	if err != nil {
 		t.Skip("needs udhcpc")

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/prologin/rig/internal/testexec"
 	"github.com/prologin/rig/nspawn"
 )
 
@@ -102,9 +103,7 @@ func hangingNspawn(t *testing.T, do string) (fifo string) {
 		t.Fatal(err)
 	}
 	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] || exec %s --version\n%s\necho >%s\nexec sleep infinity\n", real, do, fifo)
-	if err := os.WriteFile(filepath.Join(dir, "systemd-nspawn"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, filepath.Join(dir, "systemd-nspawn"), []byte(script))
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	return fifo
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/prologin/rig/internal/testmod"
 	"github.com/prologin/rig/rigtest"
 )
 
@@ -15,23 +16,8 @@ import (
 func TestOtherModule(t *testing.T) {
 	t.Parallel()
 	rigtest.New(t) // skips where the others would
-	dir := t.TempDir()
-	repository, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := testmod.New(t, "..", "example.org/embedded")
 	copyFile(t, filepath.Join(dir, "server_test.go"), "testdata/embedded/server_test.go")
-	copyFile(t, filepath.Join(dir, "go.sum"), "../go.sum")
-	module, err := os.ReadFile("../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	module = regexp.MustCompile(`(?m)^module .*$|(?m)^tool .*$`).ReplaceAll(module, nil)
-	module = append([]byte("module example.org/embedded\n"), module...)
-	module = append(module, "\nrequire github.com/prologin/rig v0.0.0\n\nreplace github.com/prologin/rig => "+repository+"\n"...)
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), module, 0o644); err != nil {
-		t.Fatal(err)
-	}
 	out := goTest(t, dir, "-run", "TestServer")
 	want(t, out, `(?m)^ok\s+example.org/embedded`)
 	out = goTest(t, dir, "-run", "TestJournalOfFailure")

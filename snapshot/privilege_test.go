@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/prologin/rig/internal/testexec"
 )
 
 // TestNoPrivilege: whoever is not root is told so, and nothing is made.
@@ -26,12 +28,10 @@ func TestNoPrivilege(t *testing.T) {
 	// A copy, since the program itself may be where nobody else may look.
 	self := filepath.Join(dir, "program")
 	text, err := os.ReadFile("/proc/self/exe")
-	if err == nil {
-		err = os.WriteFile(self, text, 0o755)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	testexec.Write(t, self, text)
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), roleVariable+"=unprivileged", "SNAPSHOT_TEST_DIR="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}

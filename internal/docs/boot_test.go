@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prologin/rig/internal/testmod"
 	"github.com/prologin/rig/internal/testroot"
 )
 
@@ -31,7 +32,7 @@ func TestReadmeBoots(t *testing.T) {
 	if program == string(blocks[0][1]) {
 		t.Fatalf("README's program does not boot %s", theirs)
 	}
-	dir := emptyModule(t)
+	dir := testmod.New(t, top, "example.org/demo")
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -45,32 +46,4 @@ func TestReadmeBoots(t *testing.T) {
 	if out, err := demo.CombinedOutput(); err != nil || string(out) != "demo\n" {
 		t.Errorf("%v:\n%s\nwant the machine's name", err, out)
 	}
-}
-
-// emptyModule makes a module that requires this one, from this directory.
-func emptyModule(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	module, err := filepath.Abs(top)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sums, err := os.ReadFile(filepath.Join(top, "go.sum"))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{
-		{"init", "example.org/demo"},
-		{"edit", "-require", "github.com/prologin/rig@v0.0.0", "-replace", "github.com/prologin/rig=" + module},
-	} {
-		cmd := exec.Command("go", append([]string{"mod"}, args...)...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v:\n%s", err, out)
-		}
-	}
-	return dir
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prologin/rig/internal/testexec"
 )
 
 // fakeManager puts a manager in PATH that, asked to install, makes the file
@@ -16,9 +18,7 @@ import (
 func fakeManager(t *testing.T, script string) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "apt-get"), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, filepath.Join(bin, "apt-get"), []byte("#!/bin/sh\n"+script))
 	t.Setenv("PATH", bin+":/usr/bin:/bin")
 	return bin
 }

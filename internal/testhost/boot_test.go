@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prologin/rig/internal/testexec"
 	"github.com/prologin/rig/internal/testhost"
 	"github.com/prologin/rig/internal/testroot"
 )
@@ -32,9 +33,7 @@ func TestBootFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bin := t.TempDir()
-			if err := os.WriteFile(filepath.Join(bin, "systemd-nspawn"), []byte("#!/bin/sh\n"+tt.nspawn), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			testexec.Write(t, filepath.Join(bin, "systemd-nspawn"), []byte("#!/bin/sh\n"+tt.nspawn))
 			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/prologin/rig/internal/testexec"
 	"github.com/prologin/rig/internal/testhost"
 )
 
@@ -41,9 +42,7 @@ func hold(t *testing.T, cfg testhost.Config) {
 func script(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "script")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, path, []byte("#!/bin/sh\n"+text))
 	return path
 }
 
