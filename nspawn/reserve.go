@@ -134,6 +134,9 @@ func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, err
 // adopt makes a Machine of one that another program started, waiting while that
 // is still at it: each step changes the record.
 func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
+	if machineNameProblem(name) != "" {
+		return nil, ErrNotFound
+	}
 	m, err := h.adoptNow(ctx, name)
 	if !errors.Is(err, errStarting) {
 		return m, err
@@ -169,6 +172,10 @@ func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 		return nil, err
 	}
 	defer release()
+	// Another goroutine may have found or reserved it meanwhile.
+	if m, err := h.listed(name); m != nil || err != nil {
+		return m, err
+	}
 	rec, lock, err := h.examine(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -190,6 +197,9 @@ func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 		err = h.remember(m)
 	}
 	if err != nil {
+		if b != nil {
+			b.close()
+		}
 		if lock != nil {
 			err = errors.Join(err, lock.release())
 		}
@@ -227,7 +237,17 @@ func (h *Host) lockState(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// remember and forget keep this Host's list of machines.
+// listed is the machine of that name in this Host's list, or nil.
+func (h *Host) listed(name string) (*Machine, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	return h.machines[name], nil
+}
+
+// remember and forget keep the list.
 func (h *Host) remember(m *Machine) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
