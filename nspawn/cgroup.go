@@ -22,10 +22,13 @@ import (
 // from the same one would share it, services and all.
 type cgroup string
 
+// unifiedPlaces are where the version 2 hierarchy may be mounted.
+var unifiedPlaces = []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
+
 // unifiedMount finds where the version 2 hierarchy is mounted: at its place, or
 // beside version 1 where the host has both.
 func unifiedMount() (string, error) {
-	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+	for _, dir := range unifiedPlaces {
 		var st unix.Statfs_t
 		if unix.Statfs(dir, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
 			return dir, nil
@@ -33,6 +36,17 @@ func unifiedMount() (string, error) {
 	}
 	return "", &Error{Op: "find the unified cgroup hierarchy", Err: ErrNotSupported,
 		Hint: "mount -t cgroup2 none /sys/fs/cgroup/unified"}
+}
+
+// at is a control group whose path was written down in another view of the host, where
+// the hierarchy may be mounted at the other place, as it is where it is at mount.
+func (g cgroup) at(mount string) cgroup {
+	for _, place := range slices.Backward(unifiedPlaces) {
+		if rest, below := strings.CutPrefix(string(g), place+"/"); below {
+			return cgroup(mount).child(rest)
+		}
+	}
+	return g
 }
 
 // make creates the control group and those above it, which the end of another

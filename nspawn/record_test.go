@@ -8,6 +8,27 @@ import (
 	"time"
 )
 
+// TestRecordOfAnotherView reads what a program wrote that has control groups of version
+// 2 at another place than this one: both have to mean the same machine.
+func TestRecordOfAnotherView(t *testing.T) {
+	t.Parallel()
+	mount, err := unifiedMount()
+	if err != nil {
+		t.Skip(err)
+	}
+	want := cgroup(mount).child("rig").child("0").child("gw")
+	for _, place := range unifiedPlaces {
+		dir := t.TempDir()
+		written := record{Cgroup: cgroup(place).child("rig").child("0").child("gw")}
+		if err := written.save(dir); err != nil {
+			t.Fatal(err)
+		}
+		if read, err := loadRecord(dir); err != nil || read.Cgroup != want {
+			t.Errorf("%s is %+v, %v; want %s", written.Cgroup, read, err, want)
+		}
+	}
+}
+
 // TestNameGivenAgain follows a machine that has ended, whose name the program that
 // supervised it has given to another before anybody looked.
 func TestNameGivenAgain(t *testing.T) {
