@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // reserve takes the name and the root for a machine and writes its record. No
@@ -108,8 +110,12 @@ func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, err
 		return nil, nil, err
 	}
 	rec, err := loadRecord(dir)
+	var errno unix.Errno
+	if errors.As(err, &errno) && errno != unix.ENOENT {
+		return nil, nil, errors.Join(err, lock.release()) // there may be one of a machine that runs
+	}
 	if err != nil {
-		// Unreadable or missing: nothing was started before it was written.
+		// Missing or no record: nothing was started before it was written.
 		name := filepath.Base(dir)
 		rec = &record{Config: Config{Name: name}, Launcher: h.launcher, Cgroup: h.starters[h.launcher].place(name), BootID: bootID()}
 	}
