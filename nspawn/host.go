@@ -185,8 +185,9 @@ func (h *Host) removeEmpty() {
 // whatever becomes of the context.
 //
 // The error matches ErrInvalid for a configuration that cannot work, ErrExists
-// for a name that is taken, ErrBusy for a root that another machine uses, and
-// ErrNotSupported for what this host cannot do.
+// for a name that is taken, ErrBusy for a root that another machine uses,
+// ErrNotSupported for what this host cannot do, and ErrClosed when the Host is
+// closed meanwhile.
 func (h *Host) Start(ctx context.Context, config Config) (*Machine, error) {
 	err := h.Check(config)
 	if config.Console == ConsoleInteractive {

@@ -99,6 +99,38 @@ func TestUnreadableRecord(t *testing.T) {
 	}
 }
 
+// TestCloseWhileStarting closes the Host of a machine that has not begun: Start says
+// so, and nothing is left of it.
+func TestCloseWhileStarting(t *testing.T) {
+	privileged(t)
+	fifo := hangingNspawn(t, "")
+	options := nspawn.HostOptions{StateDir: nspawntest.StateDir(t), Launcher: nspawn.LauncherDirect}
+	host, err := nspawn.Open(testContext(t), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan error)
+	root := emptyRoot(t)
+	go func() {
+		_, err := host.Start(testContext(t), nspawn.Config{Name: "hangs", Root: root})
+		started <- err
+	}()
+	if _, err := os.ReadFile(fifo); err != nil { // it runs
+		t.Fatal(err)
+	}
+	if err := host.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-started; !errors.Is(err, nspawn.ErrClosed) {
+		t.Errorf("start: %v", err)
+	}
+	for _, left := range []string{options.StateDir, host.Cgroup()} {
+		if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", left, err)
+		}
+	}
+}
+
 // emptyRoot is one that Check takes for a system.
 func emptyRoot(t *testing.T) string {
 	t.Helper()
