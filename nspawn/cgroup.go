@@ -53,7 +53,7 @@ func (g cgroup) at(mount string) cgroup {
 // machine may take away meanwhile.
 func (g cgroup) make() (err error) {
 	for range 100 {
-		if err = os.MkdirAll(string(g), 0o755); !errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(string(g), 0o755); !isGone(err) {
 			return err
 		}
 	}
@@ -108,17 +108,23 @@ func (g cgroup) processes() (pids []int) {
 // that is forked meanwhile escapes.
 func (g cgroup) kill() error {
 	err := g.write("cgroup.kill", "1")
-	if errors.Is(err, fs.ErrNotExist) {
+	if isGone(err) {
 		return nil
 	}
 	return err
+}
+
+// isGone reports whether an error tells that there is no such control group: one that
+// is removed between open and what follows is ENODEV.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV)
 }
 
 // await blocks until a field of cgroup.events has the value wanted, or no process
 // is left in the control group, or the context has ended.
 func (g cgroup) await(ctx context.Context, name string, want bool) error {
 	events, err := os.Open(filepath.Join(string(g), "cgroup.events"))
-	if errors.Is(err, fs.ErrNotExist) {
+	if isGone(err) {
 		return nil
 	}
 	if err != nil {
