@@ -22,10 +22,13 @@ import (
 // from the same one would share it, services and all.
 type cgroup string
 
+// unifiedPlaces are where the version 2 hierarchy may be mounted.
+var unifiedPlaces = []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
+
 // unifiedMount finds where the version 2 hierarchy is mounted: at its place, or
 // beside version 1 where the host has both.
 func unifiedMount() (string, error) {
-	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+	for _, dir := range unifiedPlaces {
 		var st unix.Statfs_t
 		if unix.Statfs(dir, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
 			return dir, nil
@@ -35,11 +38,22 @@ func unifiedMount() (string, error) {
 		Hint: "mount -t cgroup2 none /sys/fs/cgroup/unified"}
 }
 
+// at is a control group whose path was written down in another view of the host, where
+// the hierarchy may be mounted at the other place, as it is where it is at mount.
+func (g cgroup) at(mount string) cgroup {
+	for _, place := range slices.Backward(unifiedPlaces) {
+		if rest, below := strings.CutPrefix(string(g), place+"/"); below {
+			return cgroup(mount).child(rest)
+		}
+	}
+	return g
+}
+
 // make creates the control group and those above it, which the end of another
 // machine may take away meanwhile.
 func (g cgroup) make() (err error) {
 	for range 100 {
-		if err = os.MkdirAll(string(g), 0o755); !errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(string(g), 0o755); !isGone(err) {
 			return err
 		}
 	}
@@ -94,17 +108,23 @@ func (g cgroup) processes() (pids []int) {
 // that is forked meanwhile escapes.
 func (g cgroup) kill() error {
 	err := g.write("cgroup.kill", "1")
-	if errors.Is(err, fs.ErrNotExist) {
+	if isGone(err) {
 		return nil
 	}
 	return err
+}
+
+// isGone reports whether an error tells that there is no such control group: one that
+// is removed between open and what follows is ENODEV.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV)
 }
 
 // await blocks until a field of cgroup.events has the value wanted, or no process
 // is left in the control group, or the context has ended.
 func (g cgroup) await(ctx context.Context, name string, want bool) error {
 	events, err := os.Open(filepath.Join(string(g), "cgroup.events"))
-	if errors.Is(err, fs.ErrNotExist) {
+	if isGone(err) {
 		return nil
 	}
 	if err != nil {

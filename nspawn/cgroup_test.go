@@ -3,6 +3,9 @@ package nspawn
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,4 +31,41 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("%d tries, %v", tries, err)
 		}
 	})
+}
+
+// TestGoingCgroup ends and awaits a control group that comes and goes meanwhile.
+func TestGoingCgroup(t *testing.T) {
+	t.Parallel()
+	mount, err := unifiedMount()
+	if err != nil || os.Geteuid() != 0 {
+		t.Skip("makes a control group: ", err)
+	}
+	g := cgroup(mount).child(fmt.Sprintf("rig-going-%d", os.Getpid()))
+	stop := make(chan struct{})
+	var comes sync.WaitGroup
+	comes.Go(func() {
+		for !isClosed(stop) {
+			if err := errors.Join(unix.Mkdir(string(g), 0o755), unix.Rmdir(string(g))); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer comes.Wait()
+	defer close(stop)
+	for range 3000 {
+		if err := errors.Join(g.kill(), g.await(t.Context(), "populated", false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestThawAtTheEnd thaws a machine whose control group is gone already, as Stop does with
+// one that ends by itself.
+func TestThawAtTheEnd(t *testing.T) {
+	t.Parallel()
+	m := &Machine{dir: t.TempDir(), boot: &boot{leader: new(leader)}, record: record{Cgroup: cgroup(t.TempDir()).child("gone")}}
+	if err := m.Thaw(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("Thaw: %v", err)
+	}
 }

@@ -238,11 +238,7 @@ func (c *Cmd) connect(place int) error {
 
 func (c *Cmd) killTree() error {
 	c.killed.Store(true)
-	err := c.cgroup.kill()
-	if errors.Is(err, os.ErrNotExist) {
-		return os.ErrProcessDone
-	}
-	return err
+	return c.cgroup.kill()
 }
 
 // Wait waits for the command to end and for the copying of its input and

@@ -172,12 +172,16 @@ func (d *direct) rejoin(_ context.Context, m *Machine) (*boot, error) {
 	m.boot = b
 	m.mu.Unlock()
 	if m.lock == nil {
-		return b, m.followRecord(b)
+		err = m.followRecord(b)
+	} else {
+		b.notify, err = listenNotify(m.dir)
 	}
-	if b.notify, err = listenNotify(m.dir); err != nil {
+	if err != nil {
 		b.close()
 		return nil, err
 	}
-	b.notify.serve(func(n notification) { m.notified(b, n) })
+	if b.notify != nil {
+		b.notify.serve(func(n notification) { m.notified(b, n) })
+	}
 	return b, nil
 }

@@ -68,10 +68,14 @@ func (m *Machine) setFrozen(ctx context.Context, frozen bool) error {
 	if frozen {
 		value = "1"
 	}
-	if err := g.write("cgroup.freeze", value); err != nil {
+	err := g.write("cgroup.freeze", value)
+	if isGone(err) {
+		return ErrNotRunning // it ends at this moment
+	}
+	if err != nil {
 		return err
 	}
-	err := g.await(ctx, "frozen", frozen)
+	err = g.await(ctx, "frozen", frozen)
 	if err != nil && frozen {
 		if waiting := g.uninterruptible(); len(waiting) > 0 {
 			err = fmt.Errorf("%w; these wait uninterruptibly: %s", err, strings.Join(waiting, ", "))

@@ -185,8 +185,9 @@ func (h *Host) removeEmpty() {
 // whatever becomes of the context.
 //
 // The error matches ErrInvalid for a configuration that cannot work, ErrExists
-// for a name that is taken, ErrBusy for a root that another machine uses, and
-// ErrNotSupported for what this host cannot do.
+// for a name that is taken, ErrBusy for a root that another machine uses,
+// ErrNotSupported for what this host cannot do, and ErrClosed when the Host is
+// closed meanwhile.
 func (h *Host) Start(ctx context.Context, config Config) (*Machine, error) {
 	err := h.Check(config)
 	if config.Console == ConsoleInteractive {
@@ -212,22 +213,13 @@ func (h *Host) Start(ctx context.Context, config Config) (*Machine, error) {
 // taken over at its next end or reboot if that program is gone by then. What a dead
 // machine left is swept, and the error matches ErrNotFound.
 func (h *Host) Find(ctx context.Context, name string) (*Machine, error) {
-	h.mu.Lock()
-	m, closed := h.machines[name], h.closed
-	h.mu.Unlock()
-	if closed {
-		return nil, fail("find", name, ErrClosed)
+	m, err := h.listed(name)
+	if m == nil && err == nil {
+		m, err = h.adopt(ctx, name)
 	}
-	if m != nil {
-		if err := m.awaitStart(ctx); err != nil {
-			return nil, fail("find", name, err)
-		}
-		return m, nil
+	if err == nil {
+		err = m.awaitStart(ctx)
 	}
-	if machineNameProblem(name) != "" {
-		return nil, fail("find", name, ErrNotFound)
-	}
-	m, err := h.adopt(ctx, name)
 	if err != nil {
 		return nil, fail("find", name, err)
 	}

@@ -29,7 +29,7 @@ func (m *Machine) followRecord(b *boot) error {
 			if w.add(m.dir) != nil {
 				return
 			}
-			if rec, err := loadRecord(m.dir); err == nil && rec.Nspawn == b.nspawn.pid && rec.isReady() {
+			if rec, err := m.loadOwn(); err == nil && rec.Nspawn == b.nspawn.pid && rec.isReady() {
 				m.notified(b, notification{ready: true})
 				return
 			}
@@ -57,7 +57,7 @@ func (m *Machine) nextByOther(ctx context.Context) (*boot, error) {
 		if err := w.add(m.dir); err != nil {
 			return nil, err
 		}
-		rec, err := loadRecord(m.dir)
+		rec, err := m.loadOwn()
 		if err == nil && rec.Nspawn != last && rec.Leader != 0 {
 			if b, err := m.rejoin(ctx, rec); err == nil {
 				return b, nil
@@ -79,6 +79,21 @@ func (m *Machine) nextByOther(ctx context.Context) (*boot, error) {
 	}
 }
 
+// loadOwn reads the record that another program keeps of the machine. That of a later
+// machine, which has been given the name at once, is none of it: fs.ErrNotExist.
+func (m *Machine) loadOwn() (*record, error) {
+	rec, err := loadRecord(m.dir)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !rec.Started.Equal(m.record.Started) {
+		return nil, fs.ErrNotExist
+	}
+	return rec, nil
+}
+
 // rejoin takes up a life that another program has begun.
 func (m *Machine) rejoin(ctx context.Context, rec *record) (*boot, error) {
 	m.mu.Lock()
@@ -88,13 +103,13 @@ func (m *Machine) rejoin(ctx context.Context, rec *record) (*boot, error) {
 }
 
 // succeed takes the lock of a machine whose supervisor is dead, and fails with
-// ErrBusy while it lives. While its record exists, nothing else of the name does.
+// ErrBusy while it lives.
 func (m *Machine) succeed() error {
 	lock, err := tryLock(filepath.Join(m.dir, "lock"))
 	if err != nil {
 		return err
 	}
-	if _, err := loadRecord(m.dir); err != nil {
+	if _, err := m.loadOwn(); err != nil {
 		return errors.Join(err, lock.release())
 	}
 	m.mu.Lock()

@@ -1,6 +1,8 @@
 package nspawn_test
 
 import (
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/prologin/rig/nspawn"
@@ -55,6 +57,41 @@ func TestTwoPrograms(t *testing.T) {
 	}
 	if _, err := m.Wait(ctx); err != nil {
 		t.Errorf("Wait by the first: %v", err)
+	}
+}
+
+// TestFoundAtOnce has many goroutines look for a machine of another program: they get
+// the same one.
+func TestFoundAtOnce(t *testing.T) {
+	t.Parallel()
+	state := nspawntest.StateDir(t)
+	first := openHost(t, nspawn.HostOptions{StateDir: state})
+	start(t, first, nspawn.Config{Name: "wanted", Root: newRoot(t), Command: []string{"sleep", "infinity"}})
+	for range 10 {
+		findAtOnce(t, state, "wanted")
+	}
+}
+
+func findAtOnce(t *testing.T, state, name string) {
+	t.Helper()
+	host, err := nspawn.Open(testContext(t), nspawn.HostOptions{StateDir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	found := make([]*nspawn.Machine, 8)
+	var all sync.WaitGroup
+	for i := range found {
+		all.Go(func() {
+			var err error
+			if found[i], err = host.Find(testContext(t), name); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if found = slices.Compact(found); len(found) != 1 {
+		t.Errorf("%d machines for one", len(found))
 	}
 }
 

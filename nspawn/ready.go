@@ -13,8 +13,8 @@ import (
 // WaitReady blocks until the machine says that its start-up is complete: its
 // service manager has reached the default target. A machine that runs a Command
 // instead is ready when that runs. If the context ends first the error wraps
-// the context's, and its Startup says what the machine was busy with; if the
-// machine ends, it matches ErrNotRunning.
+// the context's, and its Startup says what the machine was busy with, which may take
+// five seconds more to find out; if the machine ends, it matches ErrNotRunning.
 func (m *Machine) WaitReady(ctx context.Context) error {
 	for {
 		b := m.currentBoot()
@@ -77,7 +77,7 @@ func (m *Machine) WaitPort(ctx context.Context, protocol string, port uint16) er
 		for _, table := range []string{protocol, protocol + "6"} {
 			sockets, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", l.pid, table))
 			if err == nil && listensOn(sockets, protocol, port) {
-				return true, nil
+				return !l.fd.ended(), nil // or the process ID may have become another's
 			}
 		}
 		return false, nil

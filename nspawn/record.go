@@ -102,6 +102,11 @@ func loadRecord(dir string) (*record, error) {
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, &fs.PathError{Op: "read", Path: filepath.Join(dir, "record"), Err: err}
 	}
+	mount, err := unifiedMount()
+	if err != nil {
+		return nil, err
+	}
+	r.Cgroup = r.Cgroup.at(mount)
 	return r, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // reserve takes the name and the root for a machine and writes its record. No
@@ -108,8 +110,12 @@ func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, err
 		return nil, nil, err
 	}
 	rec, err := loadRecord(dir)
+	var errno unix.Errno
+	if errors.As(err, &errno) && errno != unix.ENOENT {
+		return nil, nil, errors.Join(err, lock.release()) // there may be one of a machine that runs
+	}
 	if err != nil {
-		// Unreadable or missing: nothing was started before it was written.
+		// Missing or no record: nothing was started before it was written.
 		name := filepath.Base(dir)
 		rec = &record{Config: Config{Name: name}, Launcher: h.launcher, Cgroup: h.starters[h.launcher].place(name), BootID: bootID()}
 	}
@@ -134,6 +140,9 @@ func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, err
 // adopt makes a Machine of one that another program started, waiting while that
 // is still at it: each step changes the record.
 func (h *Host) adopt(ctx context.Context, name string) (*Machine, error) {
+	if machineNameProblem(name) != "" {
+		return nil, ErrNotFound
+	}
 	m, err := h.adoptNow(ctx, name)
 	if !errors.Is(err, errStarting) {
 		return m, err
@@ -169,6 +178,10 @@ func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 		return nil, err
 	}
 	defer release()
+	// Another goroutine may have found or reserved it meanwhile.
+	if m, err := h.listed(name); m != nil || err != nil {
+		return m, err
+	}
 	rec, lock, err := h.examine(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -190,6 +203,9 @@ func (h *Host) adoptNow(ctx context.Context, name string) (*Machine, error) {
 		err = h.remember(m)
 	}
 	if err != nil {
+		if b != nil {
+			b.close()
+		}
 		if lock != nil {
 			err = errors.Join(err, lock.release())
 		}
@@ -227,7 +243,17 @@ func (h *Host) lockState(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// remember and forget keep this Host's list of machines.
+// listed is the machine of that name in this Host's list, or nil.
+func (h *Host) listed(name string) (*Machine, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	return h.machines[name], nil
+}
+
+// remember and forget keep the list.
 func (h *Host) remember(m *Machine) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

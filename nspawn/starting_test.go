@@ -14,6 +14,7 @@ import (
 
 	"github.com/prologin/rig/internal/testexec"
 	"github.com/prologin/rig/nspawn"
+	"github.com/prologin/rig/nspawn/nspawntest"
 )
 
 // TestFindWhileStarting looks for a machine that another goroutine is starting: what
@@ -75,6 +76,58 @@ func TestScratchOfAnEarlyEnd(t *testing.T) {
 	}
 	if _, err := os.Lstat(scratch); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s is left: %v", scratch, err)
+	}
+}
+
+// TestUnreadableRecord leaves a machine alone whose record cannot be read just now.
+func TestUnreadableRecord(t *testing.T) {
+	t.Parallel()
+	state := nspawntest.StateDir(t)
+	host := openHost(t, nspawn.HostOptions{StateDir: state})
+	record := filepath.Join(state, "machines/unread/record")
+	if err := os.MkdirAll(record, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if swept, err := host.Sweep(testContext(t)); !errors.Is(err, unix.EISDIR) || len(swept) > 0 {
+		t.Errorf("Sweep: %q, %v", swept, err)
+	}
+	if err := os.Remove(record); err != nil {
+		t.Fatal(err)
+	}
+	if swept, err := host.Sweep(testContext(t)); err != nil || len(swept) != 1 {
+		t.Errorf("Sweep without a record: %q, %v", swept, err)
+	}
+}
+
+// TestCloseWhileStarting closes the Host of a machine that has not begun: Start says
+// so, and nothing is left of it.
+func TestCloseWhileStarting(t *testing.T) {
+	privileged(t)
+	fifo := hangingNspawn(t, "")
+	options := nspawn.HostOptions{StateDir: nspawntest.StateDir(t), Launcher: nspawn.LauncherDirect}
+	host, err := nspawn.Open(testContext(t), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan error)
+	root := emptyRoot(t)
+	go func() {
+		_, err := host.Start(testContext(t), nspawn.Config{Name: "hangs", Root: root})
+		started <- err
+	}()
+	if _, err := os.ReadFile(fifo); err != nil { // it runs
+		t.Fatal(err)
+	}
+	if err := host.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-started; !errors.Is(err, nspawn.ErrClosed) {
+		t.Errorf("start: %v", err)
+	}
+	for _, left := range []string{options.StateDir, host.Cgroup()} {
+		if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", left, err)
+		}
 	}
 }
 

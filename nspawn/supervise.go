@@ -32,6 +32,9 @@ func (m *Machine) start(ctx context.Context) error {
 		if isClosed(b.known) {
 			return nil // a short Command
 		}
+		if m.host.closing.Err() != nil {
+			return errors.Join(ErrClosed, m.err)
+		}
 		return m.startFailure()
 	case <-ctx.Done():
 		noteErr := m.saveRecord((*record).noteScratch)
@@ -86,7 +89,12 @@ func (m *Machine) startFailure() error {
 func (m *Machine) supervise(b *boot) {
 	defer close(m.unwatched)
 	for {
-		if err := b.nspawn.wait(m.host.closing); err != nil {
+		err := b.nspawn.wait(m.host.closing)
+		if err != nil && !isClosed(m.begun) && !isClosed(b.known) {
+			// Nobody could find what has not begun, and Start says that it failed.
+			err = errors.Join(m.cgroup().kill(), b.nspawn.wait(context.Background()))
+		}
+		if err != nil {
 			m.detach(b)
 			return
 		}
