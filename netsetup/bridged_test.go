@@ -270,6 +270,46 @@ func TestDeadMan(t *testing.T) {
 	}
 }
 
+// TestDeadManOfAFormer: the timer of a bridged uplink that went before it was confirmed
+// does nothing to the network that has the bridge's name by then.
+func TestDeadManOfAFormer(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(*testing.T, *Host){
+		"removed": func(t *testing.T, h *Host) {
+			if err := h.Remove(t.Context(), "vz-prolo"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"applied as another": func(*testing.T, *Host) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			masquerading := l.network
+			l.bridge()
+			h := l.host.open(t, l.state)
+			l.apply(t, h)
+			var d *deadMan
+			if err := h.do(t.Context(), "look", "", func() error { d = h.pending["vz-prolo"]; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			between(t, h)
+			l.network = masquerading
+			l.apply(t, h)
+			if d.timer.Stop() {
+				t.Error("the timer runs still")
+			}
+			if err := h.putBack("vz-prolo", d); err != nil { // as the timer does
+				t.Error(err)
+			}
+			checkVerified(t, h, l.network)
+			if err := h.Remove(t.Context(), "vz-prolo"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestBridgedUplinkAfterDeathAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for name, death := range map[string]func(int) job{
