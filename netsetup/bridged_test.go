@@ -310,6 +310,38 @@ func TestDeadManOfAFormer(t *testing.T) {
 	}
 }
 
+// TestUplinkThatCannotBePutBack: without a journal, what the bridge has is all that is
+// known of the uplink, and the bridge stays if that cannot be moved.
+func TestUplinkThatCannotBePutBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.bridge()
+	l.elsewhere(t)()
+	journals, err := filepath.Glob(filepath.Join(l.state, "*", "*"+journalSuffix))
+	if err != nil || len(journals) != 1 {
+		t.Fatal(journals, err)
+	}
+	if err := os.Remove(journals[0]); err != nil {
+		t.Fatal(err)
+	}
+	const route = "198.51.100.0/24 nexthop via " + worldAddr + " dev vz-prolo nexthop via 203.0.113.9 dev vz-prolo"
+	l.host.sh(t, "ip route add "+route)
+	h := l.host.open(t, l.state)
+	if err := h.Remove(t.Context(), "vz-prolo"); !errors.Is(err, ErrNotSupported) {
+		t.Errorf("Remove: %v, want ErrNotSupported", err)
+	}
+	if err := ping(t, l.host, worldAddr); err != nil {
+		t.Error(err)
+	}
+	l.host.sh(t, "ip route delete "+route)
+	if err := h.Remove(t.Context(), "vz-prolo"); err != nil {
+		t.Error(err)
+	}
+	if err := ping(t, l.host, worldAddr); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBridgedUplinkAfterDeathAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for name, death := range map[string]func(int) job{
@@ -353,6 +385,7 @@ func TestBridgedUplinkRefused(t *testing.T) {
 		"a port already":    {"ip link add br9 type bridge; ip link set uplink master br9", func(*Network) {}, ErrNotSupported},
 		"no Ethernet":       {"ip tuntap add tun9 mode tun", func(n *Network) { n.Uplink = "tun9" }, ErrNotSupported},
 		"a bridge":          {"ip link add br9 type bridge", func(n *Network) { n.Uplink = "br9" }, ErrNotSupported},
+		"several hops":      {"ip route add 198.51.100.0/24 nexthop via 203.0.113.1 nexthop via 203.0.113.9", func(*Network) {}, ErrNotSupported},
 		"loopback":          {"true", func(n *Network) { n.Uplink = "lo" }, ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
