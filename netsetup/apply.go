@@ -32,8 +32,12 @@ func (h *Host) Apply(ctx context.Context, n Network) error {
 		if err == nil {
 			err = h.keepInFirewall(h.held[n.Bridge].objects())
 		}
-		if err == nil && waits {
+		switch {
+		case err != nil:
+		case waits:
 			h.await(n)
+		case n.Bridged == nil: // the uplink, if it was on the bridge, is off it
+			h.awaitNothing(n.Bridge)
 		}
 		return err
 	})

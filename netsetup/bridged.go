@@ -115,16 +115,19 @@ func (b *bridgedUplink) rememberFrom(l netlink.Link) error {
 // routesBy lists the routes of all tables that lead out by a link, but for those
 // that the kernel makes by itself, nearer ones first.
 func (v *view) routesBy(l netlink.Link) ([]netlink.Route, error) {
-	filter := &netlink.Route{LinkIndex: l.Attrs().Index, Table: unix.RT_TABLE_UNSPEC}
+	// Not by netlink's filter for links, which lets no route of several hops pass.
+	filter := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
 	routes, err := retryDump(func() ([]netlink.Route, error) {
-		return v.k.nl.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+		return v.k.nl.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
 		return nil, err
 	}
+	index := l.Attrs().Index
 	var list []netlink.Route
 	for _, r := range routes {
-		if r.Protocol == unix.RTPROT_KERNEL || r.Table == unix.RT_TABLE_LOCAL {
+		by := r.LinkIndex == index || slices.ContainsFunc(r.MultiPath, func(hop *netlink.NexthopInfo) bool { return hop.LinkIndex == index })
+		if !by || r.Protocol == unix.RTPROT_KERNEL || r.Table == unix.RT_TABLE_LOCAL {
 			continue
 		}
 		if len(r.MultiPath) > 0 || r.Encap != nil || r.Via != nil || r.NewDst != nil || r.MPLSDst != nil {
@@ -212,8 +215,8 @@ func (b bridgedUplink) move(k *kernel, from, to netlink.Link) error {
 			continue
 		}
 		r.LinkIndex = from.Attrs().Index
-		if err := k.nl.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("route %v: %w", r, gone(err))
+		if err := gone(k.nl.RouteDel(&r)); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("route %v off %s: %w", r, from.Attrs().Name, err)
 		}
 	}
 	return nil

@@ -270,6 +270,78 @@ func TestDeadMan(t *testing.T) {
 	}
 }
 
+// TestDeadManOfAFormer: the timer of a bridged uplink that went before it was confirmed
+// does nothing to the network that has the bridge's name by then.
+func TestDeadManOfAFormer(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(*testing.T, *Host){
+		"removed": func(t *testing.T, h *Host) {
+			if err := h.Remove(t.Context(), "vz-prolo"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"applied as another": func(*testing.T, *Host) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			masquerading := l.network
+			l.bridge()
+			h := l.host.open(t, l.state)
+			l.apply(t, h)
+			var d *deadMan
+			if err := h.do(t.Context(), "look", "", func() error { d = h.pending["vz-prolo"]; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			between(t, h)
+			l.network = masquerading
+			l.apply(t, h)
+			if d.timer.Stop() {
+				t.Error("the timer runs still")
+			}
+			if err := h.putBack("vz-prolo", d); err != nil { // as the timer does
+				t.Error(err)
+			}
+			checkVerified(t, h, l.network)
+			if err := h.Remove(t.Context(), "vz-prolo"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestUplinkThatCannotBePutBack: without a journal, what the bridge has is all that is
+// known of the uplink, and the bridge stays if that cannot be moved.
+func TestUplinkThatCannotBePutBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.bridge()
+	l.elsewhere(t)()
+	journals, err := filepath.Glob(filepath.Join(l.state, "*", "*"+journalSuffix))
+	if err != nil || len(journals) != 1 {
+		t.Fatal(journals, err)
+	}
+	if err := os.Remove(journals[0]); err != nil {
+		t.Fatal(err)
+	}
+	const route = "198.51.100.0/24 nexthop via " + worldAddr + " dev vz-prolo nexthop via 203.0.113.9 dev vz-prolo"
+	l.host.sh(t, "ip route add "+route)
+	h := l.host.open(t, l.state)
+	if err := h.Remove(t.Context(), "vz-prolo"); !errors.Is(err, ErrNotSupported) {
+		t.Errorf("Remove: %v, want ErrNotSupported", err)
+	}
+	if err := ping(t, l.host, worldAddr); err != nil {
+		t.Error(err)
+	}
+	l.host.sh(t, "ip route delete "+route)
+	if err := h.Remove(t.Context(), "vz-prolo"); err != nil {
+		t.Error(err)
+	}
+	if err := ping(t, l.host, worldAddr); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBridgedUplinkAfterDeathAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for name, death := range map[string]func(int) job{
@@ -313,6 +385,7 @@ func TestBridgedUplinkRefused(t *testing.T) {
 		"a port already":    {"ip link add br9 type bridge; ip link set uplink master br9", func(*Network) {}, ErrNotSupported},
 		"no Ethernet":       {"ip tuntap add tun9 mode tun", func(n *Network) { n.Uplink = "tun9" }, ErrNotSupported},
 		"a bridge":          {"ip link add br9 type bridge", func(n *Network) { n.Uplink = "br9" }, ErrNotSupported},
+		"several hops":      {"ip route add 198.51.100.0/24 nexthop via 203.0.113.1 nexthop via 203.0.113.9", func(*Network) {}, ErrNotSupported},
 		"loopback":          {"true", func(n *Network) { n.Uplink = "lo" }, ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {

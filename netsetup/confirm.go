@@ -35,8 +35,7 @@ func (h *Host) Confirm(ctx context.Context, bridge string) error {
 		if d == nil {
 			return nil
 		}
-		d.timer.Stop()
-		delete(h.pending, bridge)
+		h.awaitNothing(bridge)
 		return j.settle(true, d.keep)
 	})
 }
@@ -44,9 +43,7 @@ func (h *Host) Confirm(ctx context.Context, bridge string) error {
 // await starts the timer of a bridged uplink that was just made.
 func (h *Host) await(n Network) {
 	bridge, d := n.Bridge, &deadMan{keep: n.Keep, done: make(chan struct{})}
-	if former := h.pending[bridge]; former != nil {
-		former.timer.Stop()
-	}
+	h.awaitNothing(bridge)
 	d.timer = time.AfterFunc(cmp.Or(n.Bridged.ConfirmWithin, confirmWithin), func() {
 		defer close(d.done)
 		h.log.Warn("not confirmed in time: putting the uplink back", "network", bridge)
@@ -57,15 +54,24 @@ func (h *Host) await(n Network) {
 	h.pending[bridge] = d
 }
 
+// awaitNothing stops the timer of a network that is confirmed, or not the one any more
+// that the timer was for.
+func (h *Host) awaitNothing(bridge string) {
+	if d := h.pending[bridge]; d != nil {
+		d.timer.Stop()
+		delete(h.pending, bridge)
+	}
+}
+
 // putBack removes what is still waited for.
 func (h *Host) putBack(bridge string, d *deadMan) error {
 	ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 	defer cancel()
 	return h.change(ctx, "put back", bridge, func() error {
 		if h.pending[bridge] != d {
-			return nil // confirmed at the last moment
+			return nil // confirmed, or removed, at the last moment
 		}
-		delete(h.pending, bridge)
+		h.awaitNothing(bridge)
 		return h.remove(ctx, bridge)
 	})
 }

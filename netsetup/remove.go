@@ -24,7 +24,13 @@ func (h *Host) Remove(ctx context.Context, bridge string) error {
 	if err := checkName("bridge", bridge); err != nil {
 		return fail("remove", bridge, err)
 	}
-	return h.change(ctx, "remove", bridge, func() error { return h.remove(ctx, bridge) })
+	return h.change(ctx, "remove", bridge, func() error {
+		err := h.remove(ctx, bridge)
+		if err == nil {
+			h.awaitNothing(bridge)
+		}
+		return err
+	})
 }
 
 // PlanRemove returns what Remove would change now, in order.

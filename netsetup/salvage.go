@@ -19,8 +19,10 @@ func (h *Host) salvage(bridge string) (Changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	var changes Changes
-	changes = append(changes, v.salvageUplink(bridge)...)
+	changes, err := v.salvageUplink(bridge)
+	if err != nil {
+		return nil, err
+	}
 	if len(v.ours(bridge)) > 0 {
 		changes = append(changes, Change{Delete, links{bridge}})
 	}
@@ -61,11 +63,11 @@ func (n *native) salvageTables(bridge string) Changes {
 }
 
 // salvageUplink finds an uplink on a bridge of ours, by the MAC that they share,
-// and gives it what the bridge has.
-func (v *view) salvageUplink(bridge string) Changes {
+// and gives it what the bridge has. The bridge must not go before that is known.
+func (v *view) salvageUplink(bridge string) (Changes, error) {
 	br := v.links[bridge]
 	if br == nil || br.Attrs().Group != groupOf(bridge) {
-		return nil
+		return nil, nil
 	}
 	for _, l := range v.links {
 		a := l.Attrs()
@@ -73,11 +75,10 @@ func (v *view) salvageUplink(bridge string) Changes {
 			continue
 		}
 		b := bridgedUplink{Bridge: bridge, Uplink: a.Name, v: v}
-		if err := b.rememberFrom(br); err == nil {
-			return Changes{{Delete, b}}
-		}
+		err := b.rememberFrom(br)
+		return Changes{{Delete, b}}, err
 	}
-	return nil
+	return nil, nil
 }
 
 // salvageFiles finds the file of a zone, which a boot may have come after, and
