@@ -101,6 +101,7 @@ func (c *chamber) own(ready chan<- error) {
 		return
 	}
 	defer unix.Setns(int(origin.Fd()), unix.CLONE_NEWNS)
+	unix.Umask(0o022) // of this thread alone: a new mount namespace parts it from the others
 	err = c.joinNetwork()
 	if err == nil {
 		err = c.furnish()

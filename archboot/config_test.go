@@ -27,6 +27,7 @@ func TestValidateReportsAllFaults(t *testing.T) {
 		Services:     []string{"sshd", "x/y.service"},
 		Files:        []File{{Path: "etc/x"}, {Path: "/etc/../x"}, {Path: "/x", Mode: 0o4755}},
 		Resolver:     Resolver{Search: []string{"prolo"}},
+		CacheDir:     "/cache\nRootDir = /",
 	}
 	err := c.Validate()
 	if !errors.Is(err, ErrInvalid) {
@@ -36,7 +37,7 @@ func TestValidateReportsAllFaults(t *testing.T) {
 		`name "options"`, `"core" is there twice`, `"core" has no servers`, `gopher`, `evil`, `file:///../etc`, `Sometimes`,
 		`Keys[0]`, `"-U"`, `"../../etc/passwd"`, `"core/../x"`, `"a b"`, `under_score`, `machine id`, `"en US"`, `"../fr"`,
 		`"../../etc/shadow"`, `both Password and PasswordHash`, `crypt(5)`, `NTP`, `unit name "sshd"`, `x/y.service`,
-		`"etc/x"`, `"/etc/../x"`, `mode`, `search domains need servers`,
+		`"etc/x"`, `"/etc/../x"`, `mode`, `search domains need servers`, `CacheDir "/cache\nRootDir`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("nothing about %s in:\n%v", want, err)

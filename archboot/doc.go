@@ -32,7 +32,7 @@
 // # Nothing is left behind
 //
 // What runs in the root runs in mount, PID, IPC and UTS namespaces and, where there is
-// cgroup v2, in a control group of its own, with a clean environment, and with /dev,
+// cgroup v2, in a control group of its own, with a clean environment, umask 022, and /dev,
 // /proc, /sys, /run and /tmp of its own. The network is the caller's, or that of
 // [Config].NetworkNamespace. The agents that GnuPG starts, mounts, and half-run install
 // scripts end with Bootstrap, also when the context ends or the process is killed. A

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prologin/rig/archboot"
+	"golang.org/x/sys/unix"
 )
 
 // An order is what a victim is told to do.
@@ -23,6 +25,7 @@ type order struct {
 	Config archboot.Config
 	Source archboot.Source // what JSON leaves out of the Config
 	Dir    string          // package cache
+	Umask  int             // of the process, as it is where zero
 }
 
 // beVictim does what standard input says, and prints a line for each event. It goes on
@@ -37,6 +40,9 @@ func beVictim() int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
+	}
+	if o.Umask != 0 {
+		unix.Umask(o.Umask)
 	}
 	o.Config.Source, o.Config.CacheDir = o.Source, o.Dir
 	o.Config.Progress = func(e archboot.Event) {
@@ -190,6 +196,30 @@ func TestKilledAtEachStep(t *testing.T) {
 		})
 	}
 	assertNoCgroups(t)
+}
+
+// TestUmask makes a root in a process whose files are for nobody else.
+func TestUmask(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	c := configFor(synthetic(t))
+	c.NTP = []string{"ntp.prolo"}
+	c.Files = []archboot.File{{Path: "/opt/x/y", Data: []byte("hello")}}
+	roots := []string{t.TempDir(), t.TempDir()}
+	var manifests []archboot.Manifest
+	for i, umask := range []int{0o022, 0o077} {
+		if event := newVictim(t, order{Root: roots[i], Config: c, Umask: umask}).killAt(t, math.MaxInt); event != "" {
+			t.Fatal("killed at", event)
+		}
+		m, err := archboot.ReadManifest(t.Context(), roots[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifests = append(manifests, m)
+	}
+	if lines := manifests[0].Diff(manifests[1], archboot.VolatilePaths()); len(lines) > 0 {
+		t.Errorf("the umask is in the root:\n%s", strings.Join(lines, "\n"))
+	}
 }
 
 // TestBaseKilledAtEachStep kills a cache's building of a base: half a base is never

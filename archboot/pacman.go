@@ -98,11 +98,11 @@ func (p *pacman) prepare() error {
 // conf is the pacman.conf(5) for working on the root from outside: every path in
 // it is below the root, and nothing of the host's own configuration is used.
 func (p *pacman) conf(gpgDir string) []byte {
-	root, cache := p.view(), p.cache()
+	root := p.view()
 	var b strings.Builder
-	fmt.Fprintf(&b, "[options]\nRootDir = %s\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
-	fmt.Fprintf(&b, "CacheDir = %s/\nHookDir = %s/\nGPGDir = %s/\n", cache, root+p.hookDir, gpgDir)
-	fmt.Fprintf(&b, "Architecture = %s\nCheckSpace\nParallelDownloads = 5\nSigLevel = Required DatabaseOptional\nLocalFileSigLevel = Optional\n", p.config.Architecture)
+	// Slashes at the ends, since pacman takes blanks there for none of the path.
+	fmt.Fprintf(&b, "[options]\nRootDir = %s/\nDBPath = %s/var/lib/pacman/\nLogFile = %s/var/log/pacman.log\n", root, root, root)
+	fmt.Fprintf(&b, "GPGDir = %s/\nArchitecture = %s\nCheckSpace\nParallelDownloads = 5\nSigLevel = Required DatabaseOptional\nLocalFileSigLevel = Optional\n", gpgDir, p.config.Architecture)
 	for _, option := range p.sandbox.options {
 		b.WriteString(option + "\n")
 	}
@@ -145,10 +145,13 @@ func (p *pacman) transcript() *transcript {
 
 // quietly runs pacman and passes on what it prints.
 func (p *pacman) quietly(ctx context.Context, line func(string), args ...string) error {
+	// In the configuration, blanks would part the two directories into several.
+	common := []string{"--config", p.view() + workDir + "/pacman.conf", "--cachedir", p.cache(), "--hookdir", p.view() + p.hookDir,
+		"--noconfirm", "--noprogressbar", "--color", "never"}
 	return p.chamber.run(ctx, program{
 		path:   p.program(),
 		chroot: p.tools,
-		args:   append([]string{"--config", p.view() + workDir + "/pacman.conf", "--noconfirm", "--noprogressbar", "--color", "never"}, args...),
+		args:   append(common, args...),
 		line: func(s string) {
 			p.log(s)
 			line(s)

@@ -158,6 +158,29 @@ func TestCacheDirInRoot(t *testing.T) {
 	}
 }
 
+// TestOddPaths: blanks, which pacman.conf(5) has no way to quote, do not lead to other
+// directories.
+func TestOddPaths(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	parent := t.TempDir()
+	c := configFor(synthetic(t))
+	for root, cache := range map[string]string{"root \t": filepath.Join(parent, "the cache "), "my root": ""} {
+		root, c.CacheDir = filepath.Join(parent, root), cache
+		if err := os.Mkdir(root, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := archboot.Bootstrap(t.Context(), root, c); err != nil {
+			t.Error(err)
+		}
+		assertNoTrace(t, root, "")
+	}
+	if packages, err := filepath.Glob(filepath.Join(parent, "the cache ", "*.zst")); err != nil || len(packages) != 2 {
+		t.Errorf("the cache: %q, %v", packages, err)
+	}
+	assertAlone(t, parent, "my root", "root \t", "the cache ")
+}
+
 // TestFullCache: a package cache without room says so, and nothing in it is lost.
 func TestFullCache(t *testing.T) {
 	t.Parallel()

@@ -84,12 +84,28 @@ func lockRoot(path string) (*claim, error) {
 	if err != nil {
 		return nil, err
 	}
+	return lockOpened(path, dir)
+}
+
+// lockOpened locks a directory and takes charge of it. Since it was opened, a clone may
+// have taken its place: then what is at the path is another's, and finished.
+func lockOpened(path string, dir *os.File) (*claim, error) {
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		dir.Close()
 		if err == unix.EWOULDBLOCK {
 			return nil, ErrBusy
 		}
 		return nil, fmt.Errorf("lock: %w", err)
+	}
+	opened, err := dir.Stat()
+	if err == nil {
+		var there fs.FileInfo
+		if there, err = os.Lstat(path); err == nil && !os.SameFile(opened, there) {
+			err = ErrBusy
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, unlock(dir))
 	}
 	return &claim{path: path, dir: dir}, nil
 }

@@ -39,6 +39,26 @@ func TestUnlockWhileForking(t *testing.T) {
 	}
 }
 
+// TestLockExchanged: between opening a directory and locking it, another's clone took
+// its place. That one must not be emptied for the remains of something.
+func TestLockExchanged(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "root")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Open(root)
+	if err == nil {
+		err = errors.Join(os.Remove(root), os.MkdirAll(filepath.Join(root, "etc"), 0o755))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockOpened(root, dir); !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v, want %v", err, ErrBusy)
+	}
+}
+
 // TestClaimSweeps: what a killed process left is no reason to refuse a directory, and a
 // link that somebody put where a clone is made is not followed.
 func TestClaimSweeps(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -36,7 +37,8 @@ func (b *builder) unpackTools(ctx context.Context, root string) (tools string, e
 	}
 	b.step("unpack " + src.Tarball)
 	tools = filepath.Join(root, toolsName)
-	if err := os.Mkdir(tools, 0o755); err != nil {
+	// Whoever fetches packages passes through it, whatever our umask.
+	if err := errors.Join(os.Mkdir(tools, 0o755), os.Chmod(tools, 0o755)); err != nil {
 		return "", err
 	}
 	if err := extractVerified(ctx, f, sum, tools, "root."+b.config.Architecture); err != nil {

@@ -28,6 +28,7 @@ func (c Config) Validate() error {
 		v.must(err == nil, "Keys[%d]: %v", i, err)
 	}
 	v.source(c.Source, c.Keys)
+	v.must(isLine(c.CacheDir), "CacheDir %q is not one line", c.CacheDir)
 	v.hostname(c.Hostname)
 	v.machineID(c.MachineID)
 	v.match("Locale", c.Locale, localePattern)

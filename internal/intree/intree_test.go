@@ -222,6 +222,23 @@ func FuzzPathsStayInside(f *testing.F) {
 	})
 }
 
+// TestUmask is not parallel, since all that the process makes has the umask.
+func TestUmask(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	tree, dir, _ := newTree(t)
+	if err := os.Mkdir(filepath.Join(dir, "old"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(tree.MkdirAll("old/a/b", 0o755), tree.WriteFile("old/a/f", nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]fs.FileMode{"old": 0o700, "old/a": 0o755, "old/a/b": 0o755, "old/a/f": 0o644} {
+		if info, err := tree.Stat(name); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want mode %v", name, info, err, want)
+		}
+	}
+}
+
 // TestMkdirAllAtOnce has several make the same directories.
 func TestMkdirAllAtOnce(t *testing.T) {
 	t.Parallel()

@@ -67,8 +67,9 @@ func (t *Tree) replace(op, name string, fill func(*os.File) error) (err error) {
 	return nil
 }
 
-// MkdirAll makes the directory name and its missing parents with mode perm less
-// the umask. Symlinks on the way are followed inside the tree.
+// MkdirAll makes the directory name and its missing parents with exactly the mode
+// perm, whatever the umask. Those that are there stay as they are. Symlinks on the way
+// are followed inside the tree.
 func (t *Tree) MkdirAll(name string, perm fs.FileMode) error {
 	var done string
 	for part := range strings.SplitSeq(strings.Trim(name, "/"), "/") {
@@ -102,10 +103,29 @@ func (t *Tree) mkdir(name string, perm fs.FileMode) error {
 			return d.Close()
 		}
 	}
+	if err == nil {
+		err = unmask(dir, base, perm)
+	}
 	if err != nil {
 		return &fs.PathError{Op: "mkdir", Path: name, Err: err}
 	}
 	return nil
+}
+
+// unmask gives a directory that was made just now the bits that the umask took.
+func unmask(dir *os.File, base string, perm fs.FileMode) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(int(dir.Fd()), base, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil || st.Mode&0o777 == uint32(perm.Perm()) {
+		return err
+	}
+	fd, err := unix.Openat(int(dir.Fd()), base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	inherited := st.Mode & unix.S_ISGID // from the directory above
+	return unix.Fchmod(fd, inherited|uint32(perm.Perm()))
 }
 
 // Symlink makes name a symlink that holds target as it is. Where a symlink of
