@@ -100,8 +100,10 @@ func (c *Command) writePlan(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// Do does with the lab what the flags ask for: a run, or something else.
+// Do does with the lab what the flags ask for: a run, or something else. The terminal is
+// free when it returns.
 func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
+	defer c.closeView()
 	switch {
 	case c.Rollback != "":
 		result, err := lab.Rollback(ctx, c.Rollback)
@@ -139,7 +141,6 @@ func (c *Command) run(ctx context.Context, lab *stage.Lab) error {
 	if err != nil {
 		return err
 	}
-	c.closeView()
 	c.Say("%s is as it should be: %d stages run, %d as they were", c.subject(), len(result.Ran), len(result.Cached))
 	return nil
 }
@@ -198,7 +199,7 @@ func (c *Command) collectDiffs(ctx context.Context, lab *stage.Lab, stages []str
 		if err == nil {
 			c.diffs[name] = changes
 		} else if !errors.Is(err, stage.ErrNotFound) {
-			fmt.Fprintf(c.Messages, "report: what %s changed: %v\n", name, err)
+			fmt.Fprintf(c.Lines(), "report: what %s changed: %v\n", name, err)
 		}
 	}
 }
