@@ -232,7 +232,12 @@ func TestRun(t *testing.T) {
 		t.Errorf("-q prints %q", out+messages)
 	}
 	verdict = errors.New("it has died")
-	want(1, "it has died")
+	want(1, "it has died", "-junit="+file("died.xml"), "-json="+file("died.json"))
+	for _, name := range []string{"died.xml", "died.json"} {
+		if data, err := os.ReadFile(file(name)); err != nil || !strings.Contains(string(data), "it has died") {
+			t.Errorf("%s: %v, %q", name, err, data)
+		}
+	}
 	if _, _, messages := exec(t, p); strings.Contains(messages, "as it should be") {
 		t.Errorf("it is as it should be, although:\n%s", messages)
 	}

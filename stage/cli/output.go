@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/report"
@@ -21,6 +22,8 @@ type output struct {
 
 	recorder report.Recorder
 	lines    func(stage.Event)
+	seq      int    // of the last event that they and the recorder had
+	verdict  string // error of the last run
 	files    []*os.File
 	failed   error // of the JSON lines
 }
@@ -83,10 +86,18 @@ func (c *Command) event(e stage.Event) {
 	if v != nil {
 		v.Event(e)
 	}
+	o.record(e)
+}
+
+func (o *output) record(e stage.Event) {
 	if o.lines != nil {
 		o.lines(e)
 	}
 	o.recorder.Event(e)
+	o.seq = e.Seq
+	if e.Kind == stage.EventRunEnded {
+		o.verdict = e.Err
+	}
 }
 
 // Lines returns a writer to Messages for whole lines that may come at any time, such as a
@@ -132,10 +143,14 @@ func (c *Command) pauseView() (resume func()) {
 	return func() {}
 }
 
-// closeOutput writes the reports.
-func (c *Command) closeOutput() error {
+// closeOutput writes the reports. An error that the run knows nothing of is in them as if it
+// were the run's: it never began, or what it did is not as it should be.
+func (c *Command) closeOutput(err error) error {
 	c.closeView()
 	o := c.output
+	if err != nil && o.verdict == "" {
+		o.record(stage.Event{Seq: o.seq + 1, Time: time.Now(), Kind: stage.EventRunEnded, Text: c.plan.Name, Err: err.Error()})
+	}
 	errs := []error{o.failed}
 	for _, r := range []struct {
 		name  string

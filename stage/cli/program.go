@@ -109,7 +109,7 @@ func (p *Program) exec(ctx context.Context, args []string, out, messages *os.Fil
 	if err := c.openOutput(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.closeOutput()) }()
+	defer func() { err = errors.Join(err, c.closeOutput(err)) }()
 	return p.Run(ctx, c)
 }
 
