@@ -243,6 +243,29 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestHint: the lines that tell how to go on ask for the same as the command line did, but
+// for going back once more.
+func TestHint(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, resume, shell string }{
+		{"", "prog", "prog -until first -shell"},
+		{"-from first -colour=red -v -shell", "prog -colour=red -v", "prog -colour=red -v -until first -shell"},
+		{"-skip second -only one,two -until first", "prog -only=one,two -skip=second -until=first", "prog -only=one,two -skip=second -until first -shell"},
+		{"-checkpoint c", "prog -checkpoint=c", "prog -until first -shell"},
+	} {
+		p := program()
+		var resume, shell string
+		p.Run = func(_ context.Context, c *cli.Command) error {
+			resume, shell = c.Options(stage.Options{}).Hint("one", "first")
+			return nil
+		}
+		exec(t, p, strings.Fields(c.args)...)
+		if resume != c.resume || shell != c.shell {
+			t.Errorf("%s: resume by %q, want %q; a shell by %q, want %q", c.args, resume, c.resume, shell, c.shell)
+		}
+	}
+}
+
 // TestPlanFromRecords has -plan say what earlier runs left.
 func TestPlanFromRecords(t *testing.T) {
 	t.Parallel()

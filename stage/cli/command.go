@@ -25,7 +25,8 @@ type Command struct {
 
 	program *Program
 	plan    stage.Plan
-	given   []string
+	given   []string // flags for the lines that tell how to go on,
+	goal    []string // and those that say how far
 	output  *output
 	diffs   map[string]*stage.Difference
 }
@@ -62,8 +63,8 @@ func (c *Command) Options(o stage.Options) stage.Options {
 func (c *Command) KeepFailed() bool { return c.policy() == stage.PolicyKeep }
 
 func (c *Command) hint(machine, stageName string) (resume, shell string) {
-	resume = strings.Join(append([]string{c.program.Name}, c.given...), " ")
-	shell = resume
+	shell = strings.Join(append([]string{c.program.Name}, c.given...), " ")
+	resume = strings.Join(append([]string{shell}, c.goal...), " ")
 	if stageName != "" {
 		if machine != c.program.Machine {
 			stageName = machine + "/" + stageName
