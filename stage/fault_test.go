@@ -166,6 +166,47 @@ func TestMachineDiesInTheMiddle(t *testing.T) {
 	f.wantLog("gw", "one two")
 }
 
+// halfway is a machine whose first start fails and leaves it running.
+type halfway struct {
+	*stagetest.Machine
+	failed bool
+}
+
+func (h *halfway) Start(ctx context.Context) error {
+	err := h.Machine.Start(ctx)
+	if !h.failed {
+		h.failed, err = true, errInjected
+	}
+	return err
+}
+
+// TestStartFailsHalfway: a machine that is there, and was never ready, is not taken for one
+// that was started.
+func TestStartFailsHalfway(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, single("one"))
+	f.run(stage.Steering{}, "gw/one")
+	if err := f.lab().PowerOff(ctx); err != nil {
+		t.Fatal(err)
+	}
+	opts := f.opts
+	opts.Targets = map[string]stage.Target{"gw": {Machine: &halfway{Machine: f.machines["gw"]}, Volume: f.volumes["gw"]}}
+	lab, err := stage.Open(f.plan, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Run(ctx, stage.Steering{}); !errors.Is(err, errInjected) {
+		t.Fatalf("error %v", err)
+	}
+	if _, err := lab.Run(ctx, stage.Steering{}); err != nil {
+		t.Fatal(err)
+	}
+	if boots := f.machines["gw"].Boots(); boots != 3 {
+		t.Errorf("%d boots: it was not started again", boots)
+	}
+}
+
 func TestStepTimeout(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, single("one"))

@@ -10,7 +10,8 @@ import (
 // one is called at a time.
 type Machine interface {
 	// Start boots the machine from its volume's tree and returns when commands can be
-	// run in it. The machine outlives ctx, which ends only the wait.
+	// run in it. The machine outlives ctx, which ends only the wait. One that failed to
+	// start may run all the same; it is stopped or killed before it is started again.
 	Start(ctx context.Context) error
 
 	// Stop powers the machine off and returns when nothing of it runs any more. It

@@ -203,7 +203,9 @@ func (m *machine) start(ctx context.Context) error {
 		err = m.target.Machine.Start(ctx)
 	}
 	if err != nil {
-		return m.fail("start", nil, err)
+		// It may be there all the same, and never have been ready: the next run must not go
+		// on with it.
+		return errors.Join(m.fail("start", nil, err), m.unknown())
 	}
 	m.emit(Event{Kind: EventMachineStarted, Machine: m.setup.Machine, Elapsed: time.Since(begin)})
 	return nil

@@ -3,7 +3,6 @@ package lab
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"golang.org/x/term"
@@ -24,7 +23,7 @@ const plainInterval = 5 * time.Second
 
 func newProgress(out io.Writer, what string) *progress {
 	p := &progress{out: out, what: what, start: time.Now()}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := out.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(f.Fd())) {
 		p.width, _, _ = term.GetSize(int(f.Fd()))
 	}
 	return p

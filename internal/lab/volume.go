@@ -57,11 +57,15 @@ func (v *volume) Save(ctx context.Context, s stage.Saved) error {
 		})
 		return err
 	})
-	if err != nil || s.Key == "" || s.Key == v.base.Key {
+	if err != nil || !ofStage(s) {
 		return err
 	}
 	return v.delete(ctx, v.Name+beforeSuffix)
 }
+
+// ofStage tells a stage's snapshot from that of the base, which has no parent, and from
+// that of a failed tree, which has no key.
+func ofStage(s stage.Saved) bool { return s.Key != "" && s.Parent != "" }
 
 func (v *volume) Restore(ctx context.Context, name string) error {
 	return v.with(v.Name, func(vol *snapshot.Volume) error { return vol.Restore(ctx, name) })
@@ -132,7 +136,7 @@ func (v *volume) setAside(ctx context.Context) error {
 	}
 	stages := 0
 	for _, s := range saved {
-		if s.Key != "" && s.Parent != "" { // not the base, nor a failed tree
+		if ofStage(s) {
 			stages++
 		}
 	}

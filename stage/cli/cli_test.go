@@ -232,9 +232,37 @@ func TestRun(t *testing.T) {
 		t.Errorf("-q prints %q", out+messages)
 	}
 	verdict = errors.New("it has died")
-	want(1, "it has died")
+	want(1, "it has died", "-junit="+file("died.xml"), "-json="+file("died.json"))
+	for _, name := range []string{"died.xml", "died.json"} {
+		if data, err := os.ReadFile(file(name)); err != nil || !strings.Contains(string(data), "it has died") {
+			t.Errorf("%s: %v, %q", name, err, data)
+		}
+	}
 	if _, _, messages := exec(t, p); strings.Contains(messages, "as it should be") {
 		t.Errorf("it is as it should be, although:\n%s", messages)
+	}
+}
+
+// TestHint: the lines that tell how to go on ask for the same as the command line did, but
+// for going back once more.
+func TestHint(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, resume, shell string }{
+		{"", "prog", "prog -until first -shell"},
+		{"-from first -colour=red -v -shell", "prog -colour=red -v", "prog -colour=red -v -until first -shell"},
+		{"-skip second -only one,two -until first", "prog -only=one,two -skip=second -until=first", "prog -only=one,two -skip=second -until first -shell"},
+		{"-checkpoint c", "prog -checkpoint=c", "prog -until first -shell"},
+	} {
+		p := program()
+		var resume, shell string
+		p.Run = func(_ context.Context, c *cli.Command) error {
+			resume, shell = c.Options(stage.Options{}).Hint("one", "first")
+			return nil
+		}
+		exec(t, p, strings.Fields(c.args)...)
+		if resume != c.resume || shell != c.shell {
+			t.Errorf("%s: resume by %q, want %q; a shell by %q, want %q", c.args, resume, c.resume, shell, c.shell)
+		}
 	}
 }
 

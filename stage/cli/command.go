@@ -25,7 +25,8 @@ type Command struct {
 
 	program *Program
 	plan    stage.Plan
-	given   []string
+	given   []string // flags for the lines that tell how to go on,
+	goal    []string // and those that say how far
 	output  *output
 	diffs   map[string]*stage.Difference
 }
@@ -62,8 +63,8 @@ func (c *Command) Options(o stage.Options) stage.Options {
 func (c *Command) KeepFailed() bool { return c.policy() == stage.PolicyKeep }
 
 func (c *Command) hint(machine, stageName string) (resume, shell string) {
-	resume = strings.Join(append([]string{c.program.Name}, c.given...), " ")
-	shell = resume
+	shell = strings.Join(append([]string{c.program.Name}, c.given...), " ")
+	resume = strings.Join(append([]string{shell}, c.goal...), " ")
 	if stageName != "" {
 		if machine != c.program.Machine {
 			stageName = machine + "/" + stageName
@@ -100,8 +101,10 @@ func (c *Command) writePlan(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// Do does with the lab what the flags ask for: a run, or something else.
+// Do does with the lab what the flags ask for: a run, or something else. The terminal is
+// free when it returns.
 func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
+	defer c.closeView()
 	switch {
 	case c.Rollback != "":
 		result, err := lab.Rollback(ctx, c.Rollback)
@@ -139,7 +142,6 @@ func (c *Command) run(ctx context.Context, lab *stage.Lab) error {
 	if err != nil {
 		return err
 	}
-	c.closeView()
 	c.Say("%s is as it should be: %d stages run, %d as they were", c.subject(), len(result.Ran), len(result.Cached))
 	return nil
 }
@@ -198,7 +200,7 @@ func (c *Command) collectDiffs(ctx context.Context, lab *stage.Lab, stages []str
 		if err == nil {
 			c.diffs[name] = changes
 		} else if !errors.Is(err, stage.ErrNotFound) {
-			fmt.Fprintf(c.Messages, "report: what %s changed: %v\n", name, err)
+			fmt.Fprintf(c.Lines(), "report: what %s changed: %v\n", name, err)
 		}
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/report"
@@ -15,9 +17,13 @@ import (
 
 // output is where the events of a command go.
 type output struct {
-	view     *view.View
+	mu   sync.Mutex
+	view *view.View // guarded by mu
+
 	recorder report.Recorder
 	lines    func(stage.Event)
+	seq      int    // of the last event that they and the recorder had
+	verdict  string // error of the last run
 	files    []*os.File
 	failed   error // of the JSON lines
 }
@@ -71,39 +77,80 @@ func (o *output) create(name string, out *os.File) (*os.File, error) {
 // event takes one event of the run.
 func (c *Command) event(e stage.Event) {
 	o := c.output
+	o.mu.Lock()
 	if o.view == nil && !c.Quiet {
 		o.view = view.New(c.Messages, view.Options{Verbose: c.Verbose})
 	}
-	if o.view != nil {
-		o.view.Event(e)
+	v := o.view
+	o.mu.Unlock()
+	if v != nil {
+		v.Event(e)
 	}
+	o.record(e)
+}
+
+func (o *output) record(e stage.Event) {
 	if o.lines != nil {
 		o.lines(e)
 	}
 	o.recorder.Event(e)
+	o.seq = e.Seq
+	if e.Kind == stage.EventRunEnded {
+		o.verdict = e.Err
+	}
+}
+
+// Lines returns a writer to Messages for whole lines that may come at any time, such as a
+// logger's: the live picture is kept out of their way. It may be used concurrently.
+func (c *Command) Lines() io.Writer { return lines{c} }
+
+type lines struct{ command *Command }
+
+func (l lines) Write(p []byte) (int, error) {
+	if v := l.command.output.showing(); v != nil {
+		return v.Write(p)
+	}
+	return l.command.Messages.Write(p)
+}
+
+// Fd is for whoever looks whether this is a terminal.
+func (l lines) Fd() uintptr { return l.command.Messages.Fd() }
+
+// showing returns the view, or nil.
+func (o *output) showing() *view.View {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.view
 }
 
 // closeView ends the live picture, so that other things can be printed.
 func (c *Command) closeView() {
-	if c.output.view != nil {
-		c.output.view.Close()
-		c.output.view = nil
+	o := c.output
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.view != nil {
+		o.view.Close()
+		o.view = nil
 	}
 }
 
 // pauseView leaves the terminal to somebody else until the function that it returns is
 // called. Other machines go on meanwhile.
 func (c *Command) pauseView() (resume func()) {
-	if c.output.view == nil {
-		return func() {}
+	if v := c.output.showing(); v != nil {
+		return v.Pause()
 	}
-	return c.output.view.Pause()
+	return func() {}
 }
 
-// closeOutput writes the reports.
-func (c *Command) closeOutput() error {
+// closeOutput writes the reports. An error that the run knows nothing of is in them as if it
+// were the run's: it never began, or what it did is not as it should be.
+func (c *Command) closeOutput(err error) error {
 	c.closeView()
 	o := c.output
+	if err != nil && o.verdict == "" {
+		o.record(stage.Event{Seq: o.seq + 1, Time: time.Now(), Kind: stage.EventRunEnded, Text: c.plan.Name, Err: err.Error()})
+	}
 	errs := []error{o.failed}
 	for _, r := range []struct {
 		name  string

@@ -88,7 +88,7 @@ func (p *Program) exec(ctx context.Context, args []string, out, messages *os.Fil
 	if err != nil {
 		return err
 	}
-	c.given = given(fs)
+	c.remember(fs)
 	if p.Check != nil {
 		if err := p.Check(); err != nil {
 			return p.usageError(err)
@@ -109,7 +109,7 @@ func (p *Program) exec(ctx context.Context, args []string, out, messages *os.Fil
 	if err := c.openOutput(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.closeOutput()) }()
+	defer func() { err = errors.Join(err, c.closeOutput(err)) }()
 	return p.Run(ctx, c)
 }
 
@@ -204,13 +204,11 @@ func flagNames(fs *flag.FlagSet) (names []string) {
 	return append(names, "-h", "-help")
 }
 
-// given lists the flags of a command line that do not say what to run, for the lines
-// that tell how to go on.
-func given(fs *flag.FlagSet) (args []string) {
-	steering := flag.NewFlagSet("", flag.ContinueOnError)
-	new(Flags).registerSteering(steering)
+// given lists those flags of a command line that want has, for the lines that tell how to go
+// on.
+func given(fs *flag.FlagSet, want func(name string) bool) (args []string) {
 	fs.Visit(func(f *flag.Flag) {
-		if steering.Lookup(f.Name) != nil || f.Name == "shell" {
+		if !want(f.Name) {
 			return
 		}
 		if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() && f.Value.String() == "true" {
@@ -220,4 +218,15 @@ func given(fs *flag.FlagSet) (args []string) {
 		args = append(args, "-"+f.Name+"="+shell.Quote(f.Value.String()))
 	})
 	return args
+}
+
+// remember keeps what the lines need that tell how to go on. A run that was to go back does
+// not go back again: what it was to replace is on record.
+func (c *Command) remember(fs *flag.FlagSet) {
+	steering := flag.NewFlagSet("", flag.ContinueOnError)
+	new(Flags).registerSteering(steering)
+	c.given = given(fs, func(name string) bool {
+		return name == "only" || name == "skip" || name != "shell" && steering.Lookup(name) == nil
+	})
+	c.goal = given(fs, func(name string) bool { return name == "until" || name == "checkpoint" })
 }

@@ -45,13 +45,14 @@ type (
 
 // JUnit writes the run as JUnit XML: a suite for each machine, a case for each stage.
 // A cached stage has passed, in no time; one that was skipped, not wanted, or not tried
-// because of another's failure is skipped.
+// because of another's failure is skipped. What failed in no stage, such as the start of a
+// machine, is a case named "run" in a suite of its own.
 func (r *Recorder) JUnit(w io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := suites{Name: r.run.Name, Time: seconds(r.run.End.Sub(r.run.Begin))}
 	for _, m := range r.run.Machines {
-		s := suite{Name: m.Name, Stamp: r.run.Begin.UTC().Format("2006-01-02T15:04:05")}
+		s := suite{Name: m.Name, Stamp: r.run.Begin.UTC().Format(stampFormat)}
 		var total time.Duration
 		for _, st := range m.Stages {
 			c := st.testcase()
@@ -66,8 +67,10 @@ func (r *Recorder) JUnit(w io.Writer) error {
 			total += st.elapsed()
 		}
 		s.Time = seconds(total)
-		all.Tests, all.Failures, all.Skipped = all.Tests+s.Tests, all.Failures+s.Failures, all.Skipped+s.Skipped
-		all.Suites = append(all.Suites, s)
+		all.add(s)
+	}
+	if r.run.Err != "" && all.Failures == 0 {
+		all.add(r.run.failure())
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -79,6 +82,18 @@ func (r *Recorder) JUnit(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+func (all *suites) add(s suite) {
+	all.Tests, all.Failures, all.Skipped = all.Tests+s.Tests, all.Failures+s.Failures, all.Skipped+s.Skipped
+	all.Suites = append(all.Suites, s)
+}
+
+// failure is the suite of a run that failed in none of its stages.
+func (r *run) failure() suite {
+	first, _, _ := strings.Cut(r.Err, "\n")
+	c := testcase{Name: "run", Class: r.Name, Time: seconds(0), Failure: &message{first, r.Err}}
+	return suite{Name: r.Name, Tests: 1, Failures: 1, Time: c.Time, Stamp: r.Begin.UTC().Format(stampFormat), Cases: []testcase{c}}
 }
 
 func (s *stageRun) testcase() testcase {
@@ -103,5 +118,7 @@ func (s *stageRun) elapsed() time.Duration {
 	}
 	return s.End.Sub(s.Begin)
 }
+
+const stampFormat = "2006-01-02T15:04:05"
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

@@ -7,6 +7,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -138,7 +139,7 @@ func (r *run) add(e stage.Event) {
 	case stage.EventRunStarted:
 		*r = run{Name: e.Text, Begin: e.Time, End: e.Time, Notes: r.Notes}
 	case stage.EventRunEnded:
-		r.Err = e.Err
+		r.Name, r.Err = cmp.Or(r.Name, e.Text), e.Err // one that never began has no name yet
 	case stage.EventNote, stage.EventWaiting:
 		text := e.Text
 		if e.Machine != "" {
@@ -254,6 +255,9 @@ func (s *stageRun) add(e stage.Event) {
 		s.Output = append(s.Output, e.Text)
 	case stage.EventCheckWaiting, stage.EventCheckFailed, stage.EventCheckPassed:
 		s.check(e)
+		if e.Kind == stage.EventCheckFailed && s.Status == "cached" { // nothing announces its end
+			s.Status, s.Err = "failed", "check failed: "+e.Text+": seen instead: "+e.Err
+		}
 	case stage.EventSaving:
 		s.Saved, s.How = &span{What: "save", Begin: e.Time}, e.Why
 	case stage.EventSaved:

@@ -117,6 +117,56 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
+// TestFailedElsewhere: a run that fails in no stage of its own fails in the reports, too.
+func TestFailedElsewhere(t *testing.T) {
+	t.Parallel()
+	holds := true
+	cached := stage.Plan{Name: "lab", Setups: []stage.Setup{{Machine: "gw", Stages: []stage.Stage{{Name: "one", Checks: []stage.Check{
+		check.Func{Name: "it holds", Look: func(context.Context, *stage.Session) error {
+			if holds = !holds; holds {
+				return fmt.Errorf("%w: it has died", stage.ErrInvalid)
+			}
+			return nil
+		}},
+	}}}}}}
+	for name, test := range map[string]struct {
+		plan    stage.Plan
+		arrange func(string, *stagetest.Machine)
+		want    string
+	}{
+		"check of a cached stage": {cached, func(string, *stagetest.Machine) {}, "gw/one: check failed: it holds: seen instead: invalid: it has died"},
+		"start of a machine": {
+			stage.Plan{Name: "lab", Setups: []stage.Setup{{Machine: "gw", Stages: []stage.Stage{{Name: "one"}}}, {Machine: "web", Stages: []stage.Stage{{Name: "w"}}}}},
+			func(name string, m *stagetest.Machine) {
+				if name == "web" { // which the first of the two runs leaves alone
+					m.Fail("Start", 0, errors.New("no such luck"))
+				}
+			}, "lab/run: web: start: no such luck",
+		},
+	} {
+		rec, _ := record(t, test.plan, test.arrange)
+		got, err := junit.Ingest(render(t, "junit.xml", func(b *bytes.Buffer) error { return rec.JUnit(b) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var failed []string
+		for _, s := range got {
+			for _, c := range s.Tests {
+				if c.Status == junit.StatusFailed {
+					failed = append(failed, c.Classname+"/"+c.Name+": "+c.Message)
+				}
+			}
+		}
+		if len(failed) != 1 || failed[0] != test.want {
+			t.Errorf("%s: failed %q, want %q", name, failed, test.want)
+		}
+		page := string(render(t, "report.html", func(b *bytes.Buffer) error { return rec.HTML(b, report.Page{Plan: test.plan}) }))
+		if !strings.Contains(page, `<span class="badge failed">`) {
+			t.Errorf("%s: the page says that all went well", name)
+		}
+	}
+}
+
 func TestHTML(t *testing.T) {
 	t.Parallel()
 	p := plan()

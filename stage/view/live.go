@@ -48,7 +48,7 @@ type row struct {
 
 type cell struct {
 	name  string
-	state byte // one of cellMarks' keys
+	state byte // which sign of marks it has
 }
 
 func newLive(w io.Writer, size func() (int, int), verbose bool, paint painter) *live {
@@ -98,6 +98,17 @@ func (l *live) event(e stage.Event) {
 	if line := describe(e, l.verbose, l.paint); line != "" {
 		l.redraw(line)
 	}
+}
+
+// print prints whole lines above the picture, or where it was.
+func (l *live) print(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		io.WriteString(l.w, text)
+		return
+	}
+	l.redraw(strings.TrimSuffix(text, "\n"))
 }
 
 func (l *live) row(name string) *row {

@@ -19,14 +19,14 @@ type Options struct {
 	Verbose bool
 }
 
-// View shows events. Its method Event fits in [stage.Options].
+// View shows events. Its method Event fits in [stage.Options]. It may be used concurrently.
 type View struct {
 	live  *live
 	plain *plain
 
 	mu     sync.Mutex
-	held   []stage.Event // while paused
-	busy   bool          // somebody else has the terminal
+	held   []func() // what is shown when the pause is over
+	busy   bool     // somebody else has the terminal
 	closed bool
 }
 
@@ -56,12 +56,34 @@ func (v *View) Event(e stage.Event) {
 	case !v.busy:
 		v.show(e)
 	case e.Kind != stage.EventOutput: // of which there may be any amount
-		v.held = append(v.held, e)
+		v.held = append(v.held, func() { v.show(e) })
 	}
 }
 
+// Write prints whole lines of somebody else, such as a logger's, above the live picture. It
+// fits in [log/slog.NewTextHandler].
+func (v *View) Write(lines []byte) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	text := string(lines)
+	if v.busy {
+		v.held = append(v.held, func() { v.print(text) })
+	} else {
+		v.print(text)
+	}
+	return len(lines), nil
+}
+
+func (v *View) print(text string) {
+	if v.live != nil {
+		v.live.print(text)
+		return
+	}
+	io.WriteString(v.plain.w, text)
+}
+
 // Pause leaves the terminal to somebody else, such as a shell, until resume is called.
-// What happens meanwhile is shown then, except for the output of commands.
+// What happens meanwhile and is written is shown then, except for the output of commands.
 func (v *View) Pause() (resume func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -79,8 +101,8 @@ func (v *View) resume() {
 	if v.live != nil {
 		v.live.pause(false)
 	}
-	for _, e := range v.held {
-		v.show(e)
+	for _, show := range v.held {
+		show()
 	}
 	v.held = nil
 }
@@ -93,7 +115,7 @@ func (v *View) show(e stage.Event) {
 	v.plain.event(e)
 }
 
-// Close removes the live picture and leaves the lines. The View shows nothing after it.
+// Close removes the live picture and leaves the lines. The View shows no events after it.
 func (v *View) Close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -151,6 +151,35 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// TestWrite has lines of somebody else between the events: they are left as they came, and
+// those of a pause come after it.
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	var b, plain strings.Builder
+	v := &View{live: newLive(&b, func() (int, int) { return 80, 24 }, false, false)}
+	lines := Lines(&plain, Options{})
+	resume := func() {}
+	for i, e := range events() {
+		switch i {
+		case 5:
+			resume = v.Pause()
+		case 20:
+			resume()
+		}
+		v.Event(e)
+		lines.Event(e)
+		for _, view := range []*View{v, lines} {
+			fmt.Fprintf(view, "level=INFO msg=%d\nand more\n", i)
+		}
+	}
+	v.Close()
+	fmt.Fprintln(v, "after the end")
+	fmt.Fprintln(lines, "after the end")
+	if got := screen(b.String()); got != plain.String() {
+		t.Errorf("what is left:\n%s\nwant:\n%s", got, plain.String())
+	}
+}
+
 func TestNarrowed(t *testing.T) {
 	t.Parallel()
 	l := &live{size: func() (int, int) { return 10, 24 }, drawn: []int{25, 10, 0}}

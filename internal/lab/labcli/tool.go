@@ -45,9 +45,9 @@ func (t *Tool) run(ctx context.Context, c *cli.Command) error {
 // listen has the lab tell what it does.
 func listen(c *cli.Command, o *lab.Options) {
 	if !c.Quiet {
-		o.Out = c.Messages
+		o.Out = c.Lines()
 	}
 	if c.Verbose {
-		o.Logger = slog.New(slog.NewTextHandler(c.Messages, nil))
+		o.Logger = slog.New(slog.NewTextHandler(c.Lines(), nil))
 	}
 }
