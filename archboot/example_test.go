@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prologin/rig/archboot"
@@ -62,4 +63,46 @@ func ExampleArchiveServer() {
 func ExampleDeriveMachineID() {
 	fmt.Println(archboot.DeriveMachineID("prolo", "gw"))
 	// Output: 3645d57c4a394d93992a7b09ed0ca88d
+}
+
+// A base is made once for each configuration and state of the mirror, and cloned for each
+// machine.
+func ExampleCache() {
+	ctx := context.Background()
+	cache := archboot.Cache{Dir: "/var/cache/lab"}
+	base, err := cache.Base(ctx, archboot.Config{Packages: []string{"base", "openssh"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range []string{"gw", "web"} {
+		root := filepath.Join("/var/lib/machines", name)
+		if err := os.Mkdir(root, 0o700); err != nil {
+			log.Fatal(err)
+		}
+		err := archboot.Clone(ctx, base, root, archboot.Identity{
+			Hostname:  name,
+			MachineID: archboot.DeriveMachineID("lab", name),
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// A host without pacman borrows that of a bootstrap tarball, of which the signature is
+// verified.
+func ExampleConfig_Probe() {
+	config := archboot.Config{
+		Repositories: []archboot.Repository{{Name: "core", Servers: []string{"https://mirror.example.org/$repo/os/$arch"}}},
+		Keys:         [][]byte{[]byte("-----BEGIN PGP PUBLIC KEY BLOCK-----\n…")},
+		Source: archboot.Source{
+			Tarball:      "https://mirror.example.org/iso/latest/archlinux-bootstrap-x86_64.tar.zst",
+			Fingerprints: []string{"0123456789ABCDEF0123456789ABCDEF01234567"},
+		},
+	}
+	method, why, err := config.Probe()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(method, "since", why)
 }

@@ -34,3 +34,21 @@ func TestManualNeedsNoHost(t *testing.T) {
 		t.Error("a Network without a bridge has a manual")
 	}
 }
+
+// TestManualOfBridges: what is looked up on a host is not looked for without one.
+func TestManualOfBridges(t *testing.T) {
+	t.Parallel()
+	for want, n := range map[string]netsetup.Network{
+		"bridge link set dev vnet0 isolated on": {
+			Bridge: "lab", Taps: []netsetup.Tap{{Name: "vnet0"}}, Isolation: netsetup.Isolation{Machines: true},
+		},
+		"ip link set eth0 master lab": {
+			Bridge: "lab", Uplink: "eth0", Bridged: &netsetup.Bridged{Consent: true},
+		},
+	} {
+		changes, err := n.Manual()
+		if err != nil || !strings.Contains(changes.String(), want) {
+			t.Errorf("%v, no %q in:\n%v", err, want, changes)
+		}
+	}
+}

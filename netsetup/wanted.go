@@ -28,7 +28,7 @@ func (n Network) wanted(v *view) ([]Object, error) {
 		list = append(list, newGuard(n))
 	}
 	list = append(list, n.bridge(v))
-	if n.Bridged == nil && !n.has(ipv6) && hostHasIPv6() {
+	if n.Bridged == nil && !n.has(ipv6) && (v == nil || hostHasIPv6()) {
 		// No link-local address either: machines would reach the host by it.
 		list = append(list, sysctl{Key: "net/ipv6/conf/" + n.Bridge + "/disable_ipv6", Value: "1"})
 	}
@@ -108,18 +108,26 @@ func (n Network) ports(v *view) []Object {
 	if !n.Isolation.Machines {
 		return list
 	}
-	if br := v.links[n.Bridge]; br != nil {
-		for name, l := range v.links {
-			if l.Attrs().MasterIndex == br.Attrs().Index {
-				names = append(names, name)
-			}
-		}
-	}
+	names = append(names, v.portsOf(n.Bridge)...)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		list = append(list, isolated{name})
 	}
 	return list
+}
+
+// portsOf lists what is on a bridge. A nil view is that of a host without.
+func (v *view) portsOf(bridge string) (names []string) {
+	if v == nil || v.links[bridge] == nil {
+		return nil
+	}
+	index := v.links[bridge].Attrs().Index
+	for name, l := range v.links {
+		if l.Attrs().MasterIndex == index {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // ruled reports whether n needs rules of a family, and so iptables.

@@ -72,3 +72,68 @@ func ExampleVolume_FindKey() {
 		}
 	}
 }
+
+// A snapshot is carried to another host as a file. With ExportOptions.Since the file has
+// only what differs from an older snapshot, for Volume.Import.
+func ExampleVolume_Export() {
+	ctx := context.Background()
+	var gw *snapshot.Volume // from Store.Volume
+	file, err := os.Create("gw-base.tar.zst")
+	if err != nil {
+		log.Fatal(err)
+	}
+	digest, err := gw.Export(ctx, "base", file, snapshot.ExportOptions{})
+	if err := errors.Join(err, file.Close()); err != nil {
+		log.Fatal(err)
+	}
+
+	// … and there:
+	var store *snapshot.Store // from Open
+	file, err = os.Open("gw-base.tar.zst")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	copied, base, err := store.Import(ctx, "gw", file, snapshot.ImportOptions{Digest: digest})
+	if err != nil {
+		log.Fatal(err) // and the store is as before
+	}
+	fmt.Println(copied.Path(), "starts as", base.Name, "of", base.Created)
+}
+
+// What has changed in the tree since a snapshot was taken of it.
+func ExampleVolume_Diff() {
+	var gw *snapshot.Volume // from Store.Volume
+	for change, err := range gw.Diff(context.Background(), "before", "") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(change.Kind, change.Path)
+	}
+}
+
+// Machines that work together go back together.
+func ExampleStore_Checkpoint() {
+	ctx := context.Background()
+	var store *snapshot.Store    // from Open
+	var gw, web *snapshot.Volume // from Store.Volume
+	if _, err := store.Checkpoint(ctx, "before-the-upgrade", snapshot.Metadata{}, gw, web); err != nil {
+		log.Fatal(err)
+	}
+	for _, v := range []*snapshot.Volume{gw, web} {
+		if err := v.Restore(ctx, "before-the-upgrade"); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// The five newest snapshots stay, those that are pinned, and as many more as fit into
+// 20 GiB.
+func ExampleVolume_GC() {
+	var gw *snapshot.Volume // from Store.Volume
+	deleted, err := gw.GC(context.Background(), snapshot.Keep{Last: 5, Label: "pinned", MaxBytes: 20 << 30, Wait: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(deleted), "snapshots deleted")
+}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"log"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/prologin/rig/archboot/archtest"
@@ -63,5 +65,19 @@ func ExampleMirror_Inject() {
 	// … two downloads of a database fail, the third one succeeds …
 	for _, request := range mirror.Requests() {
 		fmt.Println(request.Path, request.Status, request.Bytes)
+	}
+}
+
+// In a test the mirror ends with it, and what was asked of it can be looked at.
+func ExampleNewMirror() {
+	var t *testing.T // of the test
+	mirror := archtest.NewMirror(t, archtest.Options{Suite: archtest.Trixie, AddOns: []string{"nginx"}})
+	config := filepath.Join(t.TempDir(), "pacman.conf")
+	if err := os.WriteFile(config, []byte(mirror.PacmanConf()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// … pacstrap -C config, with mirror.PublicKeyFile() in its keyring …
+	for _, request := range mirror.Requests() {
+		t.Log(request.Path, request.Status, request.Bytes)
 	}
 }

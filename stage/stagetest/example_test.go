@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"testing"
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/stagetest"
@@ -51,4 +52,16 @@ func Example() {
 	// Output:
 	// failed: true
 	// ran [gw/database]
+}
+
+// A test holds a volume of one's own to what stage.Volume says.
+func ExampleTestVolume() {
+	var t *testing.T // of the test
+	stagetest.TestVolume(t, func(t *testing.T) (stage.Volume, func() string) {
+		volume, err := stagetest.NewVolume(t.TempDir(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return volume, volume.Tree
+	})
 }
