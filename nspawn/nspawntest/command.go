@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +31,7 @@ func testCommandUnit(t *testing.T, s *suite) {
 		!strings.Contains(string(got), "/system.slice/rig-command-") || !strings.Contains(string(got), "Seccomp:\t2") || !strings.Contains(string(got), "/root root") {
 		t.Errorf("surroundings: %s, %v", got, err)
 	}
+	testEndlessInput(t, m)
 	ctx, cancel := context.WithCancel(testContext(t))
 	cmd := m.CommandUnit(ctx, "sh", "-c", "setsid -f sleep 43210; echo ready; sleep 43210")
 	begin(t, cmd, "ready\n")
@@ -40,6 +44,26 @@ func testCommandUnit(t *testing.T, s *suite) {
 	}
 	if got := shell(t, m, "systemctl list-units --all --no-legend 'rig-command-*' | wc -l"); got != "0" {
 		t.Errorf("%s units are left", got)
+	}
+}
+
+// testEndlessInput has units end that could be given more: what they ended with counts.
+func testEndlessInput(t *testing.T, m *nspawn.Machine) {
+	t.Helper()
+	endless, end := io.Pipe()
+	defer end.Close()
+	run := func(script string) error {
+		cmd := m.CommandUnit(testContext(t), "sh", "-c", script)
+		cmd.Stdin, cmd.WaitDelay = endless, 200*time.Millisecond
+		_, err := cmd.Output()
+		return err
+	}
+	if err := run("true"); !errors.Is(err, exec.ErrWaitDelay) {
+		t.Errorf("success: %v", err)
+	}
+	var exit *nspawn.ExitError
+	if err := run("echo why >&2; exit 3"); !errors.As(err, &exit) || exit.ExitCode() != 3 || string(exit.Stderr) != "why\n" {
+		t.Errorf("failure: %v", err)
 	}
 }
 
