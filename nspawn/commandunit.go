@@ -93,6 +93,7 @@ func (r *unitRun) begin(c *Cmd, properties []unitProperty) error {
 	if err != nil {
 		return err
 	}
+	defer r.bus.conn.RemoveSignal(removed)
 	var job dbus.ObjectPath
 	type auxiliary struct {
 		Name       string

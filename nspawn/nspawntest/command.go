@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +33,7 @@ func testCommandUnit(t *testing.T, s *suite) {
 		t.Errorf("surroundings: %s, %v", got, err)
 	}
 	testEndlessInput(t, m)
+	testLongCommand(t, m)
 	ctx, cancel := context.WithCancel(testContext(t))
 	cmd := m.CommandUnit(ctx, "sh", "-c", "setsid -f sleep 43210; echo ready; sleep 43210")
 	begin(t, cmd, "ready\n")
@@ -65,6 +67,22 @@ func testEndlessInput(t *testing.T, m *nspawn.Machine) {
 	if err := run("echo why >&2; exit 3"); !errors.As(err, &exit) || exit.ExitCode() != 3 || string(exit.Stderr) != "why\n" {
 		t.Errorf("failure: %v", err)
 	}
+}
+
+// testLongCommand has a unit run while the machine's manager tells of much else, which
+// is not kept.
+func testLongCommand(t *testing.T, m *nspawn.Machine) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(testContext(t))
+	cmd := m.CommandUnit(ctx, "sh", "-c", "echo ready; sleep 43210")
+	begin(t, cmd, "ready\n")
+	before := runtime.NumGoroutine()
+	shell(t, m, "echo [Unit] >/run/systemd/system/many@.target; systemctl start $(seq -f many@%g.target 300)")
+	if grown := runtime.NumGoroutine() - before; grown > 150 { // other tests have some
+		t.Errorf("%d goroutines more after 300 jobs", grown)
+	}
+	cancel()
+	_ = cmd.Wait()
 }
 
 // command is a way to run commands in a machine.
