@@ -53,7 +53,8 @@ type Cmd struct {
 	// process tree of the command.
 	Cancel func() error
 	// WaitDelay bounds how long Wait waits for copying to end once the command
-	// has, or the context: a child in the background may keep the pipes open.
+	// has, or the context: a child in the background may keep the pipes open. Of a
+	// command that succeeded otherwise the error is exec.ErrWaitDelay then.
 	WaitDelay time.Duration
 
 	// Process and ProcessState are the host's view, once there is one.

@@ -33,7 +33,9 @@ type unitRun struct {
 	name    string
 	bus     *bus
 	changed <-chan struct{}
-	copies  []func() error // one for each stream that is no file
+	feed    func() error   // copies the input, if that is no file
+	copies  []func() error // one for each output that is no file
+	fed     chan error
 	copied  chan error
 }
 
@@ -68,7 +70,10 @@ func (c *Cmd) startUnit(l *leader) (err error) {
 	if err := r.begin(c, properties); err != nil {
 		return err
 	}
-	r.copied = make(chan error, len(r.copies))
+	r.fed, r.copied = make(chan error, 1), make(chan error, len(r.copies))
+	if r.feed != nil {
+		go func() { r.fed <- r.feed() }()
+	}
 	for _, copy := range r.copies {
 		go func() { r.copied <- copy() }()
 	}
@@ -88,6 +93,7 @@ func (r *unitRun) begin(c *Cmd, properties []unitProperty) error {
 	if err != nil {
 		return err
 	}
+	defer r.bus.conn.RemoveSignal(removed)
 	var job dbus.ObjectPath
 	type auxiliary struct {
 		Name       string
@@ -229,13 +235,13 @@ func (r *unitRun) input(c *Cmd) (*os.File, error) {
 		return nil, err
 	}
 	c.theirs, c.ours = append(c.theirs, read), append(c.ours, write)
-	r.copies = append(r.copies, func() error {
+	r.feed = func() error {
 		_, err := io.Copy(write, c.Stdin)
 		if errors.Is(err, unix.EPIPE) {
 			err = nil // the program does not want more
 		}
 		return errors.Join(err, write.Close())
-	})
+	}
 	return read, nil
 }
 

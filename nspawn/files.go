@@ -63,7 +63,8 @@ func (m *Machine) WriteFile(name string, data []byte, perm fs.FileMode) error {
 
 // WriteFileAs is WriteFile for a file of another owner, written USER or
 // USER:GROUP by name or number, as in the machine's /etc/passwd and /etc/group.
-// Without a group it is the user's own. An unknown name matches ErrNotFound.
+// Without a group it is the user's own. An unknown name matches ErrNotFound, and a
+// number that no user of the machine can have ErrInvalid.
 func (m *Machine) WriteFileAs(owner, name string, data []byte, perm fs.FileMode) error {
 	return m.withTree("write", name, func(t *intree.Tree, o owners) error {
 		uid, gid, err := o.find(t, owner)
@@ -90,8 +91,9 @@ func (m *Machine) AppendFile(name string, data []byte, perm fs.FileMode) error {
 
 // CopyIn copies a file or directory of the host to name in the machine, with
 // modes, times, extended attributes and hard links. Copies belong to owner,
-// written as for WriteFileAs; empty keeps the numbers that the host has. Where
-// name is a directory, a directory is merged into it. Links are copied and not
+// written as for WriteFileAs; empty keeps the numbers that the host has, and makes
+// those nobody's that no user of the machine can have. Where name is a directory,
+// a directory is merged into it. Links are copied and not
 // followed; sockets, fifos and device nodes are left out. The end of the context
 // ends the copying half-way.
 func (m *Machine) CopyIn(ctx context.Context, source, name, owner string) error {

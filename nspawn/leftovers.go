@@ -18,19 +18,24 @@ func imageLock(tree string) string {
 // claimImage takes the lock of a tree that an nspawn may use, or may have left. It
 // is nil where there is none, and ErrBusy where an nspawn runs on the tree.
 func claimImage(tree string) (*os.File, error) {
-	file, err := os.OpenFile(imageLock(tree), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
-		return nil, nil
+	for {
+		file, err := os.OpenFile(imageLock(tree), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ELOOP) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		// nspawn uses descriptor locks, which flock does not see.
+		lock := unix.Flock_t{Type: unix.F_WRLCK}
+		if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock) != nil {
+			return nil, errors.Join(ErrBusy, file.Close())
+		}
+		if sameFile(file, imageLock(tree)) {
+			return file, nil
+		}
+		file.Close() // its last holder removed it in between
 	}
-	if err != nil {
-		return nil, err
-	}
-	// nspawn uses descriptor locks, which flock does not see.
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock) != nil {
-		return nil, errors.Join(ErrBusy, file.Close())
-	}
-	return file, nil
 }
 
 // releaseImage gives the lock back and removes its file.

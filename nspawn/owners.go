@@ -55,8 +55,16 @@ func (o owners) asRoot(do func() error) error {
 	})
 }
 
-// add translates the owner of a file.
-func (o owners) add(uid, gid uint32) (int, int) { return int(o.base + uid), int(o.base + gid) }
+// add translates the owner of a file. One that no user of the machine can be is nobody.
+func (o owners) add(uid, gid uint32) (int, int) {
+	const nobody = 65534
+	for _, id := range []*uint32{&uid, &gid} {
+		if *id > o.last() {
+			*id = nobody
+		}
+	}
+	return int(o.base + uid), int(o.base + gid)
+}
 
 // find looks USER or USER:GROUP up in the machine and translates it; nobody in
 // particular is -1.
@@ -82,8 +90,21 @@ func (o owners) find(t *intree.Tree, owner string) (uid, gid int, err error) {
 			return 0, 0, err
 		}
 	}
+	if max(user.uid, user.gid) > o.last() {
+		return 0, 0, fmt.Errorf("%q is %d:%d, beyond %d: %w", owner, user.uid, user.gid, o.last(), ErrInvalid)
+	}
 	uid, gid = o.add(user.uid, user.gid)
 	return uid, gid, nil
+}
+
+// last is the highest number that a user of the machine may have: with a user namespace,
+// those beyond are other machines' or wrap around to the host's own. To chown(2), the
+// highest of all means nobody in particular.
+func (o owners) last() uint32 {
+	if o.base == 0 {
+		return math.MaxUint32 - 1
+	}
+	return math.MaxUint16
 }
 
 // findGroup looks a group up by name or number.

@@ -43,7 +43,7 @@ func (p *pidfd) wait(ctx context.Context) error {
 	defer stop()
 	err = conn.Read(readable)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return err
 }

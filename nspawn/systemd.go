@@ -82,12 +82,30 @@ func (s *systemd) rejoin(ctx context.Context, m *Machine) (*boot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.awaitKnown(ctx); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// awaitKnown blocks until the first process is known, and fails with ErrNotFound if nspawn
+// ends before. Nobody else may look for its end.
+func (b *boot) awaitKnown(ctx context.Context) error {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	over := make(chan error, 1)
+	go func() { over <- b.nspawn.wait(waiting) }()
 	select {
 	case <-b.known:
-		return b, nil
-	case <-ctx.Done():
-		b.close()
-		return nil, context.Cause(ctx)
+		stop()
+		<-over
+		return nil
+	case err := <-over:
+		if err == nil {
+			err = ErrNotFound
+		}
+		return err
 	}
 }
 

@@ -4,35 +4,51 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// finish waits for the end of the unit and of the copying.
+// finish waits for the end of the unit and of the copying. As with exec.Cmd, what the
+// program's status says counts for more than what became of the copying.
 func (r *unitRun) finish(c *Cmd) error {
 	defer r.bus.Close()
 	status, err := r.await(c)
-	// The unit's processes are all gone, so that outputs end by themselves; an
-	// input may not.
-	deadline := make(<-chan time.Time)
+	copyErr := r.awaitCopies(c)
+	_ = r.bus.manager(context.Background(), "UnrefUnit", r.name).Err
+	if err == nil && status != (ExitStatus{}) {
+		return c.exitError(status.Code, status.Signal)
+	}
+	return errors.Join(err, copyErr)
+}
+
+// awaitCopies waits for the end of the copying, but no longer than WaitDelay. The unit's
+// processes are all gone, so that outputs end by themselves; an input may not.
+func (r *unitRun) awaitCopies(c *Cmd) (err error) {
+	var late <-chan time.Time
 	if c.WaitDelay > 0 {
-		deadline = time.After(c.WaitDelay)
+		late = time.After(c.WaitDelay)
 	}
 	for range r.copies {
 		select {
 		case copyErr := <-r.copied:
 			err = errors.Join(err, copyErr)
-		case <-deadline:
-			return errors.Join(err, errors.New("input or output is still being copied"))
+		case <-late:
+			c.tail = nil // it may be written to
+			return errors.Join(err, exec.ErrWaitDelay)
 		}
 	}
-	_ = r.bus.manager(context.Background(), "UnrefUnit", r.name).Err
-	if err == nil && status != (ExitStatus{}) {
-		return c.exitError(status.Code, status.Signal)
+	if r.feed == nil {
+		return err
 	}
-	return err
+	select {
+	case copyErr := <-r.fed:
+		return errors.Join(err, copyErr)
+	case <-late:
+		return errors.Join(err, exec.ErrWaitDelay)
+	}
 }
 
 // await follows the unit to its end, which the end of the context brings about.

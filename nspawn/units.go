@@ -185,8 +185,9 @@ func (u *Unit) job(ctx context.Context, op, method string) error {
 	}))
 }
 
-// jobs makes the ends of jobs arrive on a channel.
-func (b *bus) jobs(ctx context.Context) (<-chan *dbus.Signal, error) {
+// jobs makes the ends of jobs arrive on a channel. Each that is not taken costs a
+// goroutine until the connection is closed or forgets the channel.
+func (b *bus) jobs(ctx context.Context) (chan *dbus.Signal, error) {
 	if err := b.wantSignals(ctx); err != nil {
 		return nil, err
 	}

@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/prologin/rig/internal/tempdir"
 )
 
 // Config describes a virtual machine that boots over the network.
@@ -34,10 +37,13 @@ type Machine struct {
 	console *console
 	monitor *monitor
 	cmd     *exec.Cmd
-	dir     string
+	dir     *tempdir.Dir
 	done    chan struct{} // closed when QEMU has ended, err being why
 	err     error
 }
+
+// dirPrefix begins the names of the directories of machines' monitors.
+const dirPrefix = "rig-qemu-"
 
 // Start starts a machine and returns once QEMU answers. It needs root. The machine
 // ends with [Machine.Close], with this program, or by itself; the end of ctx ends only
@@ -47,26 +53,28 @@ func Start(ctx context.Context, c Config) (_ *Machine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer tap.Close() // QEMU has its own
-	dir, err := os.MkdirTemp("", "qemu-")
+	defer tap.Close()                          // QEMU has its own
+	_ = tempdir.Sweep(dirPrefix, os.RemoveAll) // those of killed programs are no concern of this machine
+	dir, err := tempdir.Make(dirPrefix)
 	if err != nil {
 		return nil, err
 	}
 	m := &Machine{console: newConsole(c.Console), dir: dir, done: make(chan struct{})}
-	socket := filepath.Join(dir, "monitor")
+	socket := filepath.Join(dir.Path, "monitor")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, dir.Remove())
 	}
 	defer listener.Close()
 	m.cmd = exec.Command("qemu-system-x86_64", c.arguments(socket)...)
 	m.cmd.ExtraFiles = []*os.File{tap}
 	m.cmd.Stdout, m.cmd.Stderr = m.console, m.console
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := m.cmd.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go m.run(started)
+	if err := <-started; err != nil {
+		return nil, errors.Join(err, dir.Remove())
 	}
-	go m.reap()
 	if m.monitor, err = m.accept(ctx, listener); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -106,19 +114,50 @@ func (m *Machine) accept(ctx context.Context, l *net.UnixListener) (*monitor, er
 		case <-ctx.Done():
 		}
 	}()
-	conn, err := l.Accept()
-	if err != nil {
-		select {
-		case <-m.done:
-			return nil, fmt.Errorf("QEMU ended at once: %w; it said: %s", m.err, m.console.tail())
-		default:
-			return nil, context.Cause(ctx)
-		}
+	monitor, err := m.greet(ctx, l)
+	switch {
+	case err == nil:
+		return monitor, nil
+	case m.hasEnded():
+		return nil, fmt.Errorf("QEMU ended at once: %w; it said: %s", m.err, m.console.tail())
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	}
-	return newMonitor(conn)
+	return nil, err
 }
 
-func (m *Machine) reap() {
+func (m *Machine) greet(ctx context.Context, l *net.UnixListener) (*monitor, error) {
+	conn, err := l.Accept()
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	monitor, err := newMonitor(conn)
+	if err != nil {
+		conn.Close()
+	}
+	return monitor, err
+}
+
+func (m *Machine) hasEnded() bool {
+	select {
+	case <-m.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// run starts QEMU, tells of it and waits for its end, all on one thread: QEMU is killed
+// with the thread that started it, which is to end with this program and not before.
+func (m *Machine) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := m.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
 	m.err = m.cmd.Wait()
 	m.console.close()
 	close(m.done)
@@ -126,15 +165,15 @@ func (m *Machine) reap() {
 
 // Close ends the machine at once and returns when nothing of it is left.
 func (m *Machine) Close() error {
-	err := syscall.Kill(-m.cmd.Process.Pid, syscall.SIGKILL)
-	if errors.Is(err, syscall.ESRCH) {
+	err := m.cmd.Process.Kill()
+	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}
 	<-m.done
 	if m.monitor != nil {
 		err = errors.Join(err, m.monitor.Close())
 	}
-	return errors.Join(err, os.RemoveAll(m.dir))
+	return errors.Join(err, m.dir.Remove())
 }
 
 // Expect waits until the machine has written a text to its console since the last

@@ -1,8 +1,12 @@
 package qemu
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"image/png"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,12 +22,7 @@ import (
 // of its own.
 func TestMachine(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("not root: cannot make a tap")
-	}
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		t.Skip("no QEMU: install qemu-system-x86")
-	}
+	needs(t)
 	done := make(chan struct{})
 	go inNamespace(func(err error) {
 		defer close(done)
@@ -36,6 +35,80 @@ func TestMachine(t *testing.T) {
 	<-done
 }
 
+// TestSilentMonitor gives a QEMU up that connects and says nothing.
+func TestSilentMonitor(t *testing.T) {
+	t.Parallel()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "monitor"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	silent, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	m := &Machine{console: newConsole(nil), done: make(chan struct{})}
+	if _, err := m.accept(ctx, l); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("accept: %v", err)
+	}
+}
+
+// killed has the test program start a machine, tell of it, and wait to be killed.
+const killed = "QEMU_TEST_KILLED"
+
+// TestProgramKilled wants the machine of a program that is killed to end with it.
+func TestProgramKilled(t *testing.T) {
+	t.Parallel()
+	needs(t)
+	if os.Getenv(killed) != "" {
+		go inNamespace(func(err error) { leaveMachine(t, err) })
+		select {}
+	}
+	program := exec.Command("/proc/self/exe", "-test.run=^TestProgramKilled$")
+	program.Env, program.Stderr = append(os.Environ(), killed+"=yes", "TMPDIR="+t.TempDir()), os.Stderr
+	out, err := program.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := 0
+	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
+		_, _ = fmt.Sscanf(lines.Text(), "machine %d", &pid)
+	}
+	machine, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Errorf("the machine, process %d: %v", pid, err)
+	}
+	defer unix.Close(machine)
+	_ = program.Process.Kill()
+	_ = program.Wait()
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(machine), Events: unix.POLLIN}}, 10_000); n != 1 {
+		t.Errorf("the machine goes on: %v", errors.Join(err, unix.PidfdSendSignal(machine, unix.SIGKILL, nil, 0)))
+	}
+}
+
+// leaveMachine starts a machine and tells of it.
+func leaveMachine(t *testing.T, err error) {
+	if err == nil {
+		err = netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "vz-test"}})
+	}
+	var m *Machine
+	if err == nil {
+		m, err = Start(t.Context(), Config{Tap: "vnet0", Bridge: "vz-test", MAC: "52:54:00:12:34:56", Memory: 128})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println("\nmachine", m.cmd.Process.Pid)
+	select {}
+}
+
 // inNamespace calls f in a network namespace that ends with its thread, which must not
 // be the main one: that would stay.
 func inNamespace(f func(error)) {
@@ -46,6 +119,16 @@ func inNamespace(f func(error)) {
 		return
 	}
 	f(unix.Unshare(unix.CLONE_NEWNET))
+}
+
+func needs(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: cannot make a tap")
+	}
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skip("no QEMU: install qemu-system-x86")
+	}
 }
 
 func testMachine(t *testing.T) {
@@ -82,7 +165,7 @@ func testMachine(t *testing.T) {
 	if _, err := netlink.LinkByName("vnet0"); err == nil {
 		t.Error("the tap is still there")
 	}
-	if _, err := os.Stat(m.dir); err == nil {
+	if _, err := os.Stat(m.dir.Path); err == nil {
 		t.Error("the monitor's directory is still there")
 	}
 }

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +32,8 @@ func testCommandUnit(t *testing.T, s *suite) {
 		!strings.Contains(string(got), "/system.slice/rig-command-") || !strings.Contains(string(got), "Seccomp:\t2") || !strings.Contains(string(got), "/root root") {
 		t.Errorf("surroundings: %s, %v", got, err)
 	}
+	testEndlessInput(t, m)
+	testLongCommand(t, m)
 	ctx, cancel := context.WithCancel(testContext(t))
 	cmd := m.CommandUnit(ctx, "sh", "-c", "setsid -f sleep 43210; echo ready; sleep 43210")
 	begin(t, cmd, "ready\n")
@@ -43,76 +49,127 @@ func testCommandUnit(t *testing.T, s *suite) {
 	}
 }
 
+// testEndlessInput has units end that could be given more: what they ended with counts.
+func testEndlessInput(t *testing.T, m *nspawn.Machine) {
+	t.Helper()
+	endless, end := io.Pipe()
+	defer end.Close()
+	run := func(script string) error {
+		cmd := m.CommandUnit(testContext(t), "sh", "-c", script)
+		cmd.Stdin, cmd.WaitDelay = endless, 200*time.Millisecond
+		_, err := cmd.Output()
+		return err
+	}
+	if err := run("true"); !errors.Is(err, exec.ErrWaitDelay) {
+		t.Errorf("success: %v", err)
+	}
+	var exit *nspawn.ExitError
+	if err := run("echo why >&2; exit 3"); !errors.As(err, &exit) || exit.ExitCode() != 3 || string(exit.Stderr) != "why\n" {
+		t.Errorf("failure: %v", err)
+	}
+}
+
+// testLongCommand has a unit run while the machine's manager tells of much else, which
+// is not kept.
+func testLongCommand(t *testing.T, m *nspawn.Machine) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(testContext(t))
+	cmd := m.CommandUnit(ctx, "sh", "-c", "echo ready; sleep 43210")
+	begin(t, cmd, "ready\n")
+	before := runtime.NumGoroutine()
+	shell(t, m, "echo [Unit] >/run/systemd/system/many@.target; systemctl start $(seq -f many@%g.target 300)")
+	if grown := runtime.NumGoroutine() - before; grown > 150 { // other tests have some
+		t.Errorf("%d goroutines more after 300 jobs", grown)
+	}
+	cancel()
+	_ = cmd.Wait()
+}
+
+// command is a way to run commands in a machine.
+type command func(ctx context.Context, name string, args ...string) *nspawn.Cmd
+
 // testCommandBy is what Command and CommandUnit have in common. Only the former
 // tells the errno of execve.
-func testCommandBy(t *testing.T, m *nspawn.Machine, errno bool, command func(context.Context, string, ...string) *nspawn.Cmd) {
-	ctx := testContext(t)
+func testCommandBy(t *testing.T, m *nspawn.Machine, errno bool, by command) {
+	t.Run("status", func(t *testing.T) { testStatus(t, by) })
+	t.Run("signal", func(t *testing.T) { testSignal(t, by) })
+	t.Run("output", func(t *testing.T) { testOutput(t, m, by) })
+	t.Run("arguments are not expanded", func(t *testing.T) { testArguments(t, by) })
+	t.Run("refused", func(t *testing.T) { testRefused(t, m, errno, by) })
+}
 
-	t.Run("status", func(t *testing.T) {
-		for _, code := range []int{0, 1, 2, 127, 133, 203, 255} {
-			err := command(ctx, "sh", "-c", "echo out; echo last words >&2; exit "+itoa(code)).Run()
-			if code == 0 && err == nil {
-				continue
-			}
-			var exit *nspawn.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != code {
-				t.Errorf("exit %d: %v", code, err)
-			}
+func testStatus(t *testing.T, by command) {
+	ctx := testContext(t)
+	for _, code := range []int{0, 1, 2, 127, 133, 203, 255} {
+		err := by(ctx, "sh", "-c", "echo out; echo last words >&2; exit "+itoa(code)).Run()
+		if code == 0 && err == nil {
+			continue
 		}
-	})
-	t.Run("signal", func(t *testing.T) {
-		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGKILL, syscall.SIGSEGV} {
-			err := command(ctx, "sh", "-c", fmt.Sprintf("kill -%d $$", signal)).Run()
-			var exit *nspawn.ExitError
-			if !errors.As(err, &exit) || exit.Signal() != signal || exit.ExitCode() != -1 {
-				t.Errorf("%v: %v", signal, err)
-			}
-		}
-	})
-	t.Run("output", func(t *testing.T) {
-		out, err := command(ctx, "sh", "-c", "echo out; echo the reason >&2; exit 4").Output()
 		var exit *nspawn.ExitError
-		if string(out) != "out\n" || !errors.As(err, &exit) || string(exit.Stderr) != "the reason\n" {
-			t.Errorf("%q, %v", out, err)
+		if !errors.As(err, &exit) || exit.ExitCode() != code {
+			t.Errorf("exit %d: %v", code, err)
 		}
-		for _, want := range []string{m.Name(), "the reason", "exit status 4"} {
-			if err != nil && !strings.Contains(err.Error(), want) {
-				t.Errorf("%q is not in the error: %v", want, err)
-			}
+	}
+}
+
+func testSignal(t *testing.T, by command) {
+	ctx := testContext(t)
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGPIPE, syscall.SIGKILL, syscall.SIGSEGV} {
+		err := by(ctx, "sh", "-c", fmt.Sprintf("kill -%d $$", signal)).Run()
+		var exit *nspawn.ExitError
+		if !errors.As(err, &exit) || exit.Signal() != signal || exit.ExitCode() != -1 {
+			t.Errorf("%v: %v", signal, err)
 		}
-		both, err := command(ctx, "sh", "-c", "echo 1; echo 2 >&2; echo 3").CombinedOutput()
-		if err != nil || string(both) != "1\n2\n3\n" {
-			t.Errorf("CombinedOutput: %q, %v", both, err)
+	}
+}
+
+func testOutput(t *testing.T, m *nspawn.Machine, by command) {
+	ctx := testContext(t)
+	out, err := by(ctx, "sh", "-c", "echo out; echo the reason >&2; exit 4").Output()
+	var exit *nspawn.ExitError
+	if string(out) != "out\n" || !errors.As(err, &exit) || string(exit.Stderr) != "the reason\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	for _, want := range []string{m.Name(), "the reason", "exit status 4"} {
+		if err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in the error: %v", want, err)
 		}
-	})
-	t.Run("arguments are not expanded", func(t *testing.T) {
-		args := []string{"$HOME", "$$", "%n", "a b", "", "\"'\\", "\n", "ü", strings.Repeat("x", 100_000)}
-		out, err := command(ctx, "printf", append([]string{"%s\\0"}, args...)...).Output()
-		if err != nil || string(out) != strings.Join(args, "\x00")+"\x00" {
-			t.Errorf("%q, %v", out, err)
+	}
+	both, err := by(ctx, "sh", "-c", "echo 1; echo 2 >&2; echo 3").CombinedOutput()
+	if err != nil || string(both) != "1\n2\n3\n" {
+		t.Errorf("CombinedOutput: %q, %v", both, err)
+	}
+}
+
+func testArguments(t *testing.T, by command) {
+	args := []string{"$HOME", "$$", "%n", "a b", "", "\"'\\", "\n", "ü", strings.Repeat("x", 100_000)}
+	out, err := by(testContext(t), "printf", append([]string{"%s\\0"}, args...)...).Output()
+	if err != nil || string(out) != strings.Join(args, "\x00")+"\x00" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func testRefused(t *testing.T, m *nspawn.Machine, errno bool, by command) {
+	ctx := testContext(t)
+	shell(t, m, "echo x >/tmp/plain; chmod 644 /tmp/plain; echo '#!/none' >/tmp/script; chmod 755 /tmp/script")
+	for name, want := range map[string]error{
+		"no-such-program": nspawn.ErrNotFound, "/no/such": unix.ENOENT, "/tmp/plain": unix.EACCES,
+		"/tmp/script": unix.ENOENT, "/etc": unix.EACCES, "": nspawn.ErrNotFound,
+	} {
+		if err := by(ctx, name).Run(); errno && !errors.Is(err, want) || !errors.As(err, new(*nspawn.Error)) {
+			t.Errorf("%q: %v, want %v", name, err, want)
 		}
-	})
-	t.Run("refused", func(t *testing.T) {
-		shell(t, m, "echo x >/tmp/plain; chmod 644 /tmp/plain; echo '#!/none' >/tmp/script; chmod 755 /tmp/script")
-		for name, want := range map[string]error{
-			"no-such-program": nspawn.ErrNotFound, "/no/such": unix.ENOENT, "/tmp/plain": unix.EACCES,
-			"/tmp/script": unix.ENOENT, "/etc": unix.EACCES, "": nspawn.ErrNotFound,
-		} {
-			if err := command(ctx, name).Run(); errno && !errors.Is(err, want) || !errors.As(err, new(*nspawn.Error)) {
-				t.Errorf("%q: %v, want %v", name, err, want)
-			}
-		}
-		cmd := command(ctx, "true")
-		cmd.Dir = "/no/such/directory"
-		if err := cmd.Run(); errno && !errors.Is(err, unix.ENOENT) || !errors.As(err, new(*nspawn.Error)) {
-			t.Errorf("missing directory: %v", err)
-		}
-		cmd = command(ctx, "true")
-		cmd.User = "nobody-here"
-		if err := cmd.Run(); !errors.Is(err, nspawn.ErrNotFound) {
-			t.Errorf("missing user: %v", err)
-		}
-	})
+	}
+	cmd := by(ctx, "true")
+	cmd.Dir = "/no/such/directory"
+	if err := cmd.Run(); errno && !errors.Is(err, unix.ENOENT) || !errors.As(err, new(*nspawn.Error)) {
+		t.Errorf("missing directory: %v", err)
+	}
+	cmd = by(ctx, "true")
+	cmd.User = "nobody-here"
+	if err := cmd.Run(); !errors.Is(err, nspawn.ErrNotFound) {
+		t.Errorf("missing user: %v", err)
+	}
 }
 
 // testCommandSurroundings: the environment is compared as a whole, and this

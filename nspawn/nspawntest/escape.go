@@ -166,54 +166,64 @@ func testPlantedFiles(t *testing.T, s *suite) {
 	for _, trap := range []string{"link", "fifo", "device", "directory"} {
 		root := s.root(t)
 		for _, name := range []string{"etc/passwd", "etc/group", "etc/hostname", "etc/resolv.conf", "etc/localtime"} {
-			path := filepath.Join(root, name)
-			if err := os.RemoveAll(path); err != nil {
-				t.Fatal(err)
-			}
-			var err error
-			switch trap {
-			case "link":
-				err = os.Symlink("../../../../../../../.."+passwd, path)
-			case "fifo":
-				err = unix.Mkfifo(path, 0o644)
-			case "device":
-				err = unix.Mknod(path, unix.S_IFCHR|0o644, int(unix.Mkdev(5, 0)))
-			case "directory":
-				err = os.Mkdir(path, 0o755)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			plantFile(t, trap, filepath.Join(root, name), "../../../../../../../.."+passwd)
 		}
 		if err := os.RemoveAll(filepath.Join(root, "var/log/journal")); err != nil {
 			t.Fatal(err)
 		}
 		symlink(t, host, root, "var/log/journal")
 		m := s.start(t, nspawn.Config{Name: s.name("planted-" + trap), Root: root, Command: []string{"sleep", "infinity"}})
-		ctx := testContext(t)
-		cmd := m.Command(ctx, "true")
-		cmd.User = "intruder"
-		if err := cmd.Run(); err == nil {
-			t.Errorf("%s: a user of the host's file was taken", trap)
-		}
-		if err := m.WriteFileAs("intruder", "/srv/file", nil, 0o600); err == nil {
-			t.Errorf("%s: a user of the host's file owns a file", trap)
-		}
-		if err := m.Command(ctx, "true").Run(); err != nil {
-			t.Errorf("%s: root needs no look-up: %v", trap, err)
-		}
-		if err := m.Stop(ctx); err != nil {
-			t.Errorf("%s: stop: %v", trap, err)
-		}
-		for _, err := range m.Journal(ctx, nspawn.JournalOptions{}) {
-			if err == nil {
-				t.Errorf("%s: an entry of the host's journal", trap)
-			}
-			break
-		}
+		usePlanted(t, trap, m)
 	}
 	entries, err := os.ReadDir(host)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("in the host's directory: %v, %v", entries, err)
+	}
+}
+
+// plantFile puts a trap in the place of a file; a link leads to the target.
+func plantFile(t *testing.T, trap, path, target string) {
+	t.Helper()
+	err := os.RemoveAll(path)
+	if err == nil {
+		switch trap {
+		case "link":
+			err = os.Symlink(target, path)
+		case "fifo":
+			err = unix.Mkfifo(path, 0o644)
+		case "device":
+			err = unix.Mknod(path, unix.S_IFCHR|0o644, int(unix.Mkdev(5, 0)))
+		case "directory":
+			err = os.Mkdir(path, 0o755)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// usePlanted does what looks at such files, in the running machine and after its end.
+func usePlanted(t *testing.T, trap string, m *nspawn.Machine) {
+	t.Helper()
+	ctx := testContext(t)
+	cmd := m.Command(ctx, "true")
+	cmd.User = "intruder"
+	if err := cmd.Run(); err == nil {
+		t.Errorf("%s: a user of the host's file was taken", trap)
+	}
+	if err := m.WriteFileAs("intruder", "/srv/file", nil, 0o600); err == nil {
+		t.Errorf("%s: a user of the host's file owns a file", trap)
+	}
+	if err := m.Command(ctx, "true").Run(); err != nil {
+		t.Errorf("%s: root needs no look-up: %v", trap, err)
+	}
+	if err := m.Stop(ctx); err != nil {
+		t.Errorf("%s: stop: %v", trap, err)
+	}
+	for _, err := range m.Journal(ctx, nspawn.JournalOptions{}) {
+		if err == nil {
+			t.Errorf("%s: an entry of the host's journal", trap)
+		}
+		break
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -21,12 +22,10 @@ func testCommandPipes(t *testing.T, s *suite) {
 	m := s.boot(t, nspawn.Config{Name: s.name("pipes")})
 	ctx := testContext(t)
 
-	for name, command := range map[string]func(context.Context, string, ...string) *nspawn.Cmd{
-		"Command": m.Command, "CommandUnit": m.CommandUnit,
-	} {
+	for name, by := range map[string]command{"Command": m.Command, "CommandUnit": m.CommandUnit} {
 		t.Run("100 MB through each pipe of "+name, func(t *testing.T) {
 			const size = 100 << 20
-			cmd := command(ctx, "tee", "/dev/stderr")
+			cmd := by(ctx, "tee", "/dev/stderr")
 			var out, errs counter
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = io.LimitReader(zeros{}, size), &out, &errs
 			if err := cmd.Run(); err != nil || out != size || errs != size {
@@ -34,7 +33,7 @@ func testCommandPipes(t *testing.T, s *suite) {
 			}
 		})
 		t.Run("stdin closed early by "+name, func(t *testing.T) {
-			cmd := command(ctx, "head", "-c", "1")
+			cmd := by(ctx, "head", "-c", "1")
 			cmd.Stdin = io.LimitReader(zeros{}, 10<<20)
 			if out, err := cmd.Output(); err != nil || len(out) != 1 {
 				t.Errorf("%q, %v", out, err)
@@ -75,7 +74,7 @@ func testKeptPipe(ctx context.Context, t *testing.T, m *nspawn.Machine) {
 	cmd := m.Command(ctx, "sh", "-c", "sleep 1000 & echo started")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.WaitDelay = &out, 50*time.Millisecond
-	if err := cmd.Run(); out.String() != "started\n" || err == nil {
+	if err := cmd.Run(); out.String() != "started\n" || !errors.Is(err, exec.ErrWaitDelay) {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
