@@ -109,8 +109,23 @@ func (m *Machine) supervise(b *boot) {
 			m.finish(status, err)
 			return
 		}
+		m.endUnwanted()
 		close(b.next)
 		b = next
+	}
+}
+
+// endUnwanted kills a life that began although the machine is being stopped: what was to
+// end it came between two lives and found nothing to end.
+func (m *Machine) endUnwanted() {
+	m.mu.Lock()
+	unwanted := m.stopping
+	m.mu.Unlock()
+	if !unwanted {
+		return
+	}
+	if err := m.cgroup().kill(); err != nil {
+		m.host.log.Warn("cannot end the machine", "machine", m.Name(), "error", err)
 	}
 }
 
