@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 )
@@ -39,5 +41,32 @@ func TestViewWhileSwept(t *testing.T) {
 	done.Store(true)
 	if err := <-swept; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOverlayBelowItsLikes: in a directory that looks like a store's own.
+func TestOverlayBelowItsLikes(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(newTmpfs(t), stateDir, "work")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, dir, Options{Driver: Overlay()})
+	v := newVolume(t, s, "tree")
+	write(t, v.Path()+"/f", "old")
+	take(t, v, "a", Metadata{})
+	write(t, v.Path()+"/f", "new")
+	if err := v.Restore(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := tree(t, v.Path()); !slices.Equal(got, []string{"f=old"}) {
+		t.Errorf("restored: %q", got)
+	}
+	if err := v.Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	noLeftovers(t, s)
+	if left := tree(t, dir); slices.Contains(left, "tree") {
+		t.Errorf("left: %q", left)
 	}
 }

@@ -71,17 +71,26 @@ func replaceStack(ctx context.Context, path string, s stack) error {
 	return rename(ctx, draft, path, 0)
 }
 
+// placed reports whether a tree is where a volume shows it: beside the store's state. The
+// store's own directory may well lie below another that is called so.
+func placed(path string) bool {
+	there, _ := present(filepath.Join(filepath.Dir(path), stateDir))
+	return there
+}
+
 // stateOf is the directory in which the store of a tree keeps its state.
 func stateOf(path string) string {
-	if dir, _, inside := strings.Cut(path, "/"+stateDir+"/"); inside {
-		return filepath.Join(dir, stateDir)
+	if !placed(path) {
+		if at := strings.LastIndex(path, "/"+stateDir+"/"); at >= 0 {
+			return path[:at+1] + stateDir
+		}
 	}
 	return filepath.Join(filepath.Dir(path), stateDir)
 }
 
 // stackOf is where the stack of a tree is: in the place of one that is not placed.
 func stackOf(path string) string {
-	if strings.Contains(path, "/"+stateDir+"/") {
+	if !placed(path) {
 		return path
 	}
 	return filepath.Join(stateOf(path), "overlay", "stacks", filepath.Base(path))
