@@ -41,24 +41,19 @@ func (overlayDriver) Capabilities() Capabilities {
 
 // Probe mounts a stack, since whether it works depends on the kernel and on the file
 // system below: overlayfs does not stand on itself, for one.
-func (overlayDriver) Probe(_ context.Context, scratch string) error {
+func (overlayDriver) Probe(ctx context.Context, scratch string) error {
 	if err := needsRoot(); err != nil {
 		return err
 	}
 	l := layers(scratch)
 	s := stack{upper: "upper", lower: []string{"lower"}}
-	err := errors.Join(l.make(s.upper), l.make(s.lower[0]))
-	mnt := filepath.Join(scratch, "mnt")
-	if err == nil {
-		err = os.Mkdir(mnt, 0o700)
-	}
-	if err != nil {
+	if err := errors.Join(l.make(s.upper), l.make(s.lower[0])); err != nil {
 		return err
 	}
-	if err := l.mount(s, mnt); err != nil {
+	if err := step(ctx, "try to mount", func() error { return l.tryMount(s) }); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSupported, err)
 	}
-	return unix.Unmount(mnt, 0)
+	return nil
 }
 
 func (overlayDriver) Create(ctx context.Context, path string) error {

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,5 +69,19 @@ func TestOverlayBelowItsLikes(t *testing.T) {
 	noLeftovers(t, s)
 	if left := tree(t, dir); slices.Contains(left, "tree") {
 		t.Errorf("left: %q", left)
+	}
+}
+
+// TestOverlayKilledInOpen: at every point, what it tries out included.
+func TestOverlayKilledInOpen(t *testing.T) {
+	b := bench{Overlay(), newTmpfs(t)}
+	s := furnish(t, b, "store")
+	want := describe(t, s)
+	n := 0
+	for ; killAt(t, b, s.Dir(), "open", n); n++ {
+		whole(t, s, want, want, fmt.Sprint("killed at point ", n))
+	}
+	if n < 2 {
+		t.Errorf("%d points", n)
 	}
 }
