@@ -5,8 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestViewWhileSwept: whoever looks at a snapshot does not lose it to those who sweep.
@@ -83,5 +86,41 @@ func TestOverlayKilledInOpen(t *testing.T) {
 	}
 	if n < 2 {
 		t.Errorf("%d points", n)
+	}
+}
+
+// TestOverlayIsDurable: what a snapshot has is on the disk when there is the snapshot, as
+// far as the file system tells.
+func TestOverlayIsDurable(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, newPool(t, 256<<20).Dir(), Options{Driver: Overlay()})
+	v := newVolume(t, s, "gw")
+	const size = 1 << 20
+	write(t, v.Path()+"/f", strings.Repeat("0123456789abcdef", size/16))
+	// That the kernel writes it out after the last mount has gone is too late.
+	held, err := unix.OpenTree(unix.AT_FDCWD, v.Path(), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(held)
+	take(t, v, "a", Metadata{})
+	found, err := filepath.Glob(layersOf(v.Path()).diff("*") + "/f")
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	f, err := os.Open(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	written := int64(0)
+	if err := eachExtent(int(f.Fd()), func(at span, _ bool) { written += at.end - at.start }); err != nil {
+		t.Fatal(err)
+	}
+	if written != size {
+		t.Errorf("%d of %d bytes have a place on the disk", written, size)
+	}
+	if err := v.Delete(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
