@@ -246,7 +246,7 @@ func (d *differ) pair(path string, a, b *os.File, stA, stB *unix.Stat_t) error {
 		return nil
 	}
 	name := filepath.Base(path)
-	kind, err := compare(name, name, a, b, stA, stB)
+	kind, err := compare(d.ctx, name, name, a, b, stA, stB)
 	if err == nil && kind == "" && d.exact && (stA.Mtim != stB.Mtim || stA.Nlink != stB.Nlink && !isDir(stB) || linked(stB)) {
 		kind = Attributes
 	}

@@ -114,7 +114,7 @@ func (r *renames) changedToo(c Change) error {
 	if !inA || !inB || untouched(&stA, &stB) {
 		return errors.Join(errA, errB)
 	}
-	kind, err := compare(nameA, nameB, a, b, &stA, &stB)
+	kind, err := compare(r.ctx, nameA, nameB, a, b, &stA, &stB)
 	if err != nil || kind == "" {
 		return err
 	}
