@@ -31,11 +31,8 @@ func (c *copier) copyInode(src, dst *os.File, name string, st *unix.Stat_t) erro
 func (c *copier) copyRegular(srcDir, dstDir *os.File, name string) error {
 	// Not to wait for a writer if a pipe has taken the file's place.
 	src, err := openAt(srcDir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil // removed meanwhile
-	}
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer unix.Close(src)
 	var st unix.Stat_t
@@ -163,7 +160,7 @@ func copyBytes(ctx context.Context, dst, src int, start, end int64) error {
 func copySymlink(src, dst *os.File, name string, st *unix.Stat_t) error {
 	target, err := readLinkAt(src, name)
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	if err := unix.Symlinkat(target, int(dst.Fd()), name); err != nil {
 		return &os.PathError{Op: "symlink", Path: filepath.Join(dst.Name(), name), Err: err}
@@ -226,7 +223,7 @@ func fdPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd
 // consequences.
 func copyAttributesAt(src, dst *os.File, name string, st *unix.Stat_t) error {
 	attrs, err := xattrsOfName(src, name, name).all()
-	if err != nil {
+	if err != nil && !vanished(err) {
 		return err
 	}
 	return applyAttributesAt(dst, name, st, attrs)

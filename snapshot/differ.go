@@ -189,7 +189,7 @@ func (d *differ) alone(path string, kind ChangeKind, dir *os.File, st *unix.Stat
 	}
 	sub, err := openDirIn(dir, filepath.Base(path))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer sub.Close()
 	if kind == Removed {
@@ -229,12 +229,12 @@ func (d *differ) same(path string, a, b *os.File, stA, stB *unix.Stat_t) error {
 	}
 	subA, err := openDirIn(a, filepath.Base(path))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer subA.Close()
 	subB, err := openDirIn(b, filepath.Base(path))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer subB.Close()
 	return d.trees(path, subA, subB)
@@ -251,7 +251,7 @@ func (d *differ) pair(path string, a, b *os.File, stA, stB *unix.Stat_t) error {
 		kind = Attributes
 	}
 	if err != nil || kind == "" {
-		return err
+		return ignoreVanished(err)
 	}
 	return d.report(Change{Path: path, Kind: kind}, fileID{})
 }
