@@ -219,13 +219,20 @@ func (j *journal) note(e entry) error {
 }
 
 // write appends a line in one system call. Nothing is synced: a kill does not
-// lose it, and after a power cut there is nothing left to undo.
+// lose it, and after a power cut there is nothing left to undo. Of a line that there
+// is not enough space for nothing stays: the next would be unreadable with it.
 func (j *journal) write(e entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	_, err = j.file.Write(append(line, '\n'))
+	before, err := j.file.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err = j.file.Write(append(line, '\n')); err != nil {
+		err = errors.Join(err, j.file.Truncate(before.Size()))
+	}
 	return err
 }
 

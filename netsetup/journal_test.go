@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func newJournal(t *testing.T) *journal {
@@ -68,6 +70,56 @@ func TestJournalSurvivesADyingWriter(t *testing.T) {
 	if got := names(read.objects()); err != nil || got != "bridge br0, link br0 up" || !read.whole || !read.keep {
 		t.Errorf("read back: %s, whole %v, keep %v (%v)", got, read.whole, read.keep, err)
 	}
+}
+
+// TestJournalWithoutSpace: half of a line that there was no space for would make all that
+// follows unreadable.
+func TestJournalWithoutSpace(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root to mount a small file system")
+	}
+	dir := t.TempDir()
+	done := make(chan error)
+	go ownThread(func() { done <- fillJournal(t, dir) }) // the mount goes with the thread
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fillJournal(t *testing.T, dir string) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+		return err
+	}
+	j, err := openJournal(filepath.Join(dir, "br0.journal"), true)
+	if err != nil {
+		return err
+	}
+	defer j.file.Close()
+	for i := 0; err == nil; i++ {
+		err = j.adding(up{fmt.Sprint("link", i)})
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	written := len(j.names)
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT, "size=8k"); err != nil {
+		return err
+	}
+	if err := j.deleted(up{"another"}); err != nil {
+		return err
+	}
+	again, err := readJournal(j.path)
+	if err == nil && len(again.names) != written {
+		t.Errorf("%d objects are read back of %d", len(again.names), written)
+	}
+	return err
 }
 
 func TestJournalOfAnEarlierBoot(t *testing.T) {

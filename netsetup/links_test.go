@@ -183,6 +183,20 @@ func TestTap(t *testing.T) {
 	before.compare(t, l.host.picture(t))
 }
 
+// TestTapOfAStranger: a tap that somebody makes after the plan stays his.
+func TestTapOfAStranger(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.host.sh(t, "ip tuntap add vnet0 mode tap")
+	before := l.host.picture(t)
+	h := l.host.open(t, l.state)
+	err := h.do(t.Context(), "test", "", func() error { return Tap{Name: "vnet0"}.link(l.network).create(h.kernel) })
+	if !errors.Is(err, ErrExists) {
+		t.Errorf("error %v, want ErrExists", err)
+	}
+	before.compare(t, l.host.picture(t))
+}
+
 func openTap(t *testing.T, ns *namespace, name string) *os.File {
 	t.Helper()
 	var fd int

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -45,12 +46,25 @@ func (v *view) native() (*native, error) {
 		return nil, err
 	}
 	n := &native{conn: conn, rules: make(map[nativeID][]*nftables.Rule), sets: make(map[nativeID]*nativeSet)}
-	n.chains, err = conn.ListChains()
+	n.chains, err = steady(conn.ListChains)
 	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, fmt.Errorf("reading the chains of nftables: %w", err)
 	}
 	v.nft = n
 	return n, nil
+}
+
+// steady reads again what somebody's transaction may have left something out of: the
+// kernel marks such an answer as interrupted, which the library does not look at.
+func steady[T any](read func() ([]T, error)) ([]T, error) {
+	return retryDump(func() ([]T, error) {
+		before := generation()
+		list, err := read()
+		if err == nil && generation() != before {
+			err = netlink.ErrDumpInterrupted
+		}
+		return list, err
+	})
 }
 
 // compatTables are the tables that iptables keeps in nftables.
@@ -119,7 +133,7 @@ func (n *native) of(c *nftables.Chain) ([]*nftables.Rule, error) {
 	if rules, ok := n.rules[id]; ok {
 		return rules, nil
 	}
-	rules, err := n.conn.GetRules(c.Table, c)
+	rules, err := steady(func() ([]*nftables.Rule, error) { return n.conn.GetRules(c.Table, c) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the rules of %v: %w", id, err)
 	}
@@ -137,7 +151,7 @@ func (n *native) set(t *nftables.Table, name string) (*nativeSet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the set %v: %w", id, err)
 	}
-	elements, err := n.conn.GetSetElements(set)
+	elements, err := steady(func() ([]nftables.SetElement, error) { return n.conn.GetSetElements(set) })
 	if err != nil {
 		return nil, fmt.Errorf("reading the set %v: %w", id, err)
 	}

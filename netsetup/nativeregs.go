@@ -119,9 +119,18 @@ func (s *nativeSet) lookup(key []byte) (e *expr.Verdict, value []byte, found ver
 		}
 		return nil, nil, no
 	}
-	// An interval begins with one element and ends before the next.
+	// An interval begins with one element and ends before the next, which may be where
+	// another one begins.
 	sorted := slices.Clone(s.elements)
-	slices.SortFunc(sorted, func(a, b nftables.SetElement) int { return bytes.Compare(a.Key, b.Key) })
+	slices.SortFunc(sorted, func(a, b nftables.SetElement) int {
+		if c := bytes.Compare(a.Key, b.Key); c != 0 || a.IntervalEnd == b.IntervalEnd {
+			return c
+		}
+		if a.IntervalEnd {
+			return -1
+		}
+		return 1
+	})
 	for _, e := range slices.Backward(sorted) {
 		if bytes.Compare(e.Key, key) <= 0 {
 			return e.VerdictData, e.Val, truth(!e.IntervalEnd)

@@ -74,6 +74,9 @@ func (t tapLink) create(k *kernel) error {
 	if err != nil {
 		return err
 	}
+	if l != nil && l.Attrs().Group != groupOf(t.Bridge) { // made since we looked
+		return &ConflictError{Want: "interface " + t.Tap.Name, With: "an interface of that name", Err: ErrExists}
+	}
 	if l != nil {
 		return t.finish(k)
 	}
@@ -86,7 +89,7 @@ func (t tapLink) create(k *kernel) error {
 	if err != nil {
 		return err
 	}
-	flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI)
+	flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_TUN_EXCL)
 	if t.Tap.MultiQueue {
 		flags |= unix.IFF_MULTI_QUEUE
 	}

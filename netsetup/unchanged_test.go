@@ -2,6 +2,8 @@ package netsetup
 
 import (
 	"errors"
+	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/google/nftables"
@@ -52,6 +54,43 @@ func TestRulesAreReadOnce(t *testing.T) {
 		}
 		l.apply(t, h)
 		checkVerified(t, h, l.network)
+	}
+}
+
+// TestSteady: what was read while the rules changed is read again.
+func TestSteady(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t)
+	read := 0
+	ns.do(t, func() error {
+		got, err := steady(func() ([]int, error) {
+			if read++; read > 1 {
+				return []int{read}, nil
+			}
+			return []int{read}, exec.Command("nft", "add", "table", "ip", "t").Run()
+		})
+		if !slices.Equal(got, []int{2}) {
+			t.Errorf("got %v of %d readings", got, read)
+		}
+		return err
+	})
+}
+
+// TestAdjacentIntervals: where one interval ends another begins, in whatever order the
+// kernel says so.
+func TestAdjacentIntervals(t *testing.T) {
+	t.Parallel()
+	elements := []nftables.SetElement{
+		{Key: []byte{0}, IntervalEnd: true}, {Key: []byte{10}}, {Key: []byte{20}, IntervalEnd: true}, {Key: []byte{20}}, {Key: []byte{30}, IntervalEnd: true},
+	}
+	for range 2 {
+		for key, want := range map[byte]verdict{9: no, 10: yes, 19: yes, 20: yes, 29: yes, 30: no} {
+			set := &nativeSet{&nftables.Set{Interval: true}, elements}
+			if _, _, got := set.lookup([]byte{key}); got != want {
+				t.Errorf("%d in %v: %v, want %v", key, elements, got, want)
+			}
+		}
+		slices.Reverse(elements)
 	}
 }
 

@@ -1,9 +1,12 @@
 package snapshot
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -108,5 +111,71 @@ func TestMountBelow(t *testing.T) {
 	}
 	if err := v.Delete(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestChurn: a volume in use is looked at and copied while files and directories come and
+// go in it.
+func TestChurn(t *testing.T) {
+	t.Parallel()
+	for _, b := range benches(t) {
+		t.Run(b.driver.Name(), func(t *testing.T) {
+			s := openStore(t, b.dir, Options{Driver: b.driver})
+			v := newVolume(t, s, "gw")
+			take(t, v, "a", Metadata{})
+			stop := churn(v.Path())
+			for i := range 30 {
+				if _, err := v.Size(t.Context(), ""); err != nil {
+					t.Error(err)
+				}
+				for _, err := range v.Diff(t.Context(), "a", "") {
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				if !b.driver.Capabilities().Instant { // else nothing is copied
+					take(t, v, fmt.Sprint("s", i), Metadata{})
+				}
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+			if err := v.Delete(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// churn makes and removes files and directories in dir until it is stopped.
+func churn(dir string) (stop func() error) {
+	quit, done := make(chan struct{}), make(chan error)
+	go func() {
+		var err error
+		for i := 0; err == nil; i = (i + 1) % 8 {
+			select {
+			case <-quit:
+				done <- nil
+				return
+			default:
+			}
+			top := filepath.Join(dir, strconv.Itoa(i))
+			err = os.RemoveAll(top)
+			if err == nil {
+				err = os.MkdirAll(top+"/x/y/z", 0o755)
+			}
+			if err == nil {
+				err = os.WriteFile(top+"/x/file", []byte(top), 0o644)
+			}
+			if err == nil {
+				err = errors.Join(os.Symlink("x", top+"/link"), os.Link(top+"/x/file", top+"/hard"))
+			}
+		}
+		<-quit
+		done <- err
+	}()
+	return func() error {
+		close(quit)
+		return <-done
 	}
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -18,8 +19,8 @@ func untouched(a, b *unix.Stat_t) bool {
 }
 
 // compare returns how two files of the same type differ, or "".
-func compare(nameA, nameB string, a, b *os.File, stA, stB *unix.Stat_t) (ChangeKind, error) {
-	differs, err := contentDiffers(nameA, nameB, a, b, stA, stB)
+func compare(ctx context.Context, nameA, nameB string, a, b *os.File, stA, stB *unix.Stat_t) (ChangeKind, error) {
+	differs, err := contentDiffers(ctx, nameA, nameB, a, b, stA, stB)
 	switch {
 	case err != nil:
 		return "", err
@@ -39,13 +40,13 @@ func compare(nameA, nameB string, a, b *os.File, stA, stB *unix.Stat_t) (ChangeK
 	return Attributes, nil
 }
 
-func contentDiffers(nameA, nameB string, a, b *os.File, stA, stB *unix.Stat_t) (bool, error) {
+func contentDiffers(ctx context.Context, nameA, nameB string, a, b *os.File, stA, stB *unix.Stat_t) (bool, error) {
 	switch stA.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		if stA.Size != stB.Size {
 			return true, nil
 		}
-		return bytesDiffer(nameA, nameB, a, b)
+		return bytesDiffer(ctx, nameA, nameB, a, b)
 	case unix.S_IFLNK:
 		targetA, err := readLinkAt(a, nameA)
 		if err != nil {
@@ -59,7 +60,7 @@ func contentDiffers(nameA, nameB string, a, b *os.File, stA, stB *unix.Stat_t) (
 	return false, nil
 }
 
-func bytesDiffer(nameA, nameB string, a, b *os.File) (bool, error) {
+func bytesDiffer(ctx context.Context, nameA, nameB string, a, b *os.File) (bool, error) {
 	fileA, err := openFileIn(a, nameA)
 	if err != nil {
 		return false, err
@@ -72,6 +73,9 @@ func bytesDiffer(nameA, nameB string, a, b *os.File) (bool, error) {
 	defer fileB.Close()
 	var blockA, blockB [64 << 10]byte
 	for {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 		n, errA := io.ReadFull(fileA, blockA[:])
 		m, errB := io.ReadFull(fileB, blockB[:])
 		if !bytes.Equal(blockA[:n], blockB[:m]) {

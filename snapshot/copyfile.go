@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -30,11 +31,8 @@ func (c *copier) copyInode(src, dst *os.File, name string, st *unix.Stat_t) erro
 func (c *copier) copyRegular(srcDir, dstDir *os.File, name string) error {
 	// Not to wait for a writer if a pipe has taken the file's place.
 	src, err := openAt(srcDir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil // removed meanwhile
-	}
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer unix.Close(src)
 	var st unix.Stat_t
@@ -86,13 +84,13 @@ func (c *copier) copyData(dst, src int, st *unix.Stat_t) error {
 		}
 	}
 	if allocated(st) >= st.Size {
-		return copyRange(dst, src, 0, st.Size)
+		return copyRange(c.ctx, dst, src, 0, st.Size)
 	}
-	return copySparse(dst, src, st.Size)
+	return copySparse(c.ctx, dst, src, st.Size)
 }
 
 // copySparse copies the parts of a file that are no holes.
-func copySparse(dst, src int, size int64) error {
+func copySparse(ctx context.Context, dst, src int, size int64) error {
 	if err := unix.Ftruncate(dst, size); err != nil {
 		return err
 	}
@@ -107,7 +105,7 @@ func copySparse(dst, src int, size int64) error {
 		if err != nil {
 			return err
 		}
-		if err := copyRange(dst, src, start, end); err != nil {
+		if err := copyRange(ctx, dst, src, start, end); err != nil {
 			return err
 		}
 	}
@@ -116,14 +114,18 @@ func copySparse(dst, src int, size int64) error {
 
 // copyRange copies the bytes from start to end, or to the end of a file that has
 // become shorter.
-func copyRange(dst, src int, start, end int64) error {
+func copyRange(ctx context.Context, dst, src int, start, end int64) error {
+	const atOnce = 16 << 20 // between two looks at ctx
 	from, to := start, start
 	for from < end {
-		n, err := unix.CopyFileRange(src, &from, dst, &to, int(min(end-from, 1<<30)), 0)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := unix.CopyFileRange(src, &from, dst, &to, int(min(end-from, atOnce)), 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EXDEV), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
-			return copyBytes(dst, src, from, end)
+			return copyBytes(ctx, dst, src, from, end)
 		case err != nil:
 			return err
 		case n == 0:
@@ -134,9 +136,12 @@ func copyRange(dst, src int, start, end int64) error {
 }
 
 // copyBytes is for file systems between which the kernel does not copy.
-func copyBytes(dst, src int, start, end int64) error {
+func copyBytes(ctx context.Context, dst, src int, start, end int64) error {
 	buf := make([]byte, min(end-start, 1<<20))
 	for start < end {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		n, err := unix.Pread(src, buf[:min(int64(len(buf)), end-start)], start)
 		if err != nil || n == 0 {
 			return err
@@ -155,7 +160,7 @@ func copyBytes(dst, src int, start, end int64) error {
 func copySymlink(src, dst *os.File, name string, st *unix.Stat_t) error {
 	target, err := readLinkAt(src, name)
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	if err := unix.Symlinkat(target, int(dst.Fd()), name); err != nil {
 		return &os.PathError{Op: "symlink", Path: filepath.Join(dst.Name(), name), Err: err}
@@ -218,7 +223,7 @@ func fdPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd
 // consequences.
 func copyAttributesAt(src, dst *os.File, name string, st *unix.Stat_t) error {
 	attrs, err := xattrsOfName(src, name, name).all()
-	if err != nil {
+	if err != nil && !vanished(err) {
 		return err
 	}
 	return applyAttributesAt(dst, name, st, attrs)

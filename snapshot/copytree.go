@@ -114,6 +114,9 @@ func (c *copier) copyDir(dir string) error {
 	if errors.Is(err, unix.EXDEV) {
 		return nil // a mount point: what is mounted there is no part of the tree
 	}
+	if vanished(err) {
+		return os.NewSyscallError("remove a directory that has gone", unix.Unlinkat(int(c.dst.Fd()), dir, unix.AT_REMOVEDIR))
+	}
 	if err != nil {
 		return err
 	}
@@ -130,7 +133,7 @@ func (c *copier) copyDir(dir string) error {
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || vanished(err) {
 			break
 		}
 		if err != nil {
@@ -196,6 +199,9 @@ func (c *copier) copyLinked(src, dst *os.File, path string, st *unix.Stat_t) err
 		return nil // the worker that copied it reports why
 	}
 	err := unix.Linkat(int(c.dst.Fd()), l.path, int(dst.Fd()), name, 0)
+	if errors.Is(err, unix.ENOENT) { // the other name was removed before it could be copied
+		return c.copyInode(src, dst, name, st)
+	}
 	if err != nil {
 		return &os.LinkError{Op: "link", Old: l.path, New: path, Err: err}
 	}

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -191,6 +192,43 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("tally: snapshot, killed in an operation: %d", kills)
+}
+
+// TestDestroyAfterKill: another process dies while it deletes the last volume, and what it
+// had begun is carried on or undone before the store goes.
+func TestDestroyAfterKill(t *testing.T) {
+	for _, b := range benches(t) {
+		destroyed := 0
+		for n, died := 0, true; died; n += 3 {
+			web, err := furnish(t, b, fmt.Sprint("destroy-", n)).Volume("web")
+			if err == nil {
+				err = web.Delete(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), web.store.Dir(), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			died = killAt(t, b, s.Dir(), "delete", n)
+			what := fmt.Sprintf("%s: deletion killed at point %d", b.driver.Name(), n)
+			err = s.Destroy(t.Context())
+			if errors.Is(err, ErrBusy) { // the volume is there still
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+				continue
+			}
+			destroyed++
+			if left := tree(t, s.Dir()); err != nil || len(left) > 0 {
+				t.Errorf("%s: destroyed, %v, and left %q", what, err, left)
+			}
+		}
+		if destroyed < 2 {
+			t.Errorf("%s: destroyed %d times", b.driver.Name(), destroyed)
+		}
+	}
 }
 
 // whole opens the store anew and fails unless it looks as before or as after. It

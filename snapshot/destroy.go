@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 )
@@ -15,14 +14,22 @@ func (s *Store) Destroy(ctx context.Context) error {
 }
 
 func (s *Store) destroy(ctx context.Context) error {
-	if err := s.lock.acquire(ctx, "destroy"); err != nil {
+	// Swept first: what a dead process was about to remove is in no volume any more.
+	err := s.locked(ctx, "destroy", func() error {
+		for v, err := range s.Volumes(ctx) {
+			if err == nil {
+				err = fmt.Errorf("%w: it has the volume %s", ErrBusy, v.Name())
+			}
+			return err
+		}
+		// The workshop first: if something in it stays, so does the store.
+		if err := os.RemoveAll(s.state("work")); err != nil {
+			return err
+		}
+		return os.RemoveAll(s.state())
+	})
+	if err != nil {
 		return err
 	}
-	for v, err := range s.Volumes(ctx) {
-		if err == nil {
-			err = fmt.Errorf("%w: it has the volume %s", ErrBusy, v.Name())
-		}
-		return errors.Join(err, s.lock.release())
-	}
-	return errors.Join(os.RemoveAll(s.state()), s.lock.release(), s.Close())
+	return s.Close()
 }

@@ -35,6 +35,8 @@ type Change struct {
 // renamed along with its directory is not. A renamed file that was changed too is
 // listed twice. It yields an error at most once, as the last element.
 //
+// The volume may be in use: what comes and goes meanwhile is listed or is not.
+//
 // Among more than 65,536 changes no renaming is looked for: those files were removed
 // and added.
 func (v *Volume) Diff(ctx context.Context, from, to string) iter.Seq2[Change, error] {

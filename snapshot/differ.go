@@ -189,7 +189,7 @@ func (d *differ) alone(path string, kind ChangeKind, dir *os.File, st *unix.Stat
 	}
 	sub, err := openDirIn(dir, filepath.Base(path))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer sub.Close()
 	if kind == Removed {
@@ -229,12 +229,12 @@ func (d *differ) same(path string, a, b *os.File, stA, stB *unix.Stat_t) error {
 	}
 	subA, err := openDirIn(a, filepath.Base(path))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer subA.Close()
 	subB, err := openDirIn(b, filepath.Base(path))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer subB.Close()
 	return d.trees(path, subA, subB)
@@ -246,12 +246,12 @@ func (d *differ) pair(path string, a, b *os.File, stA, stB *unix.Stat_t) error {
 		return nil
 	}
 	name := filepath.Base(path)
-	kind, err := compare(name, name, a, b, stA, stB)
+	kind, err := compare(d.ctx, name, name, a, b, stA, stB)
 	if err == nil && kind == "" && d.exact && (stA.Mtim != stB.Mtim || stA.Nlink != stB.Nlink && !isDir(stB) || linked(stB)) {
 		kind = Attributes
 	}
 	if err != nil || kind == "" {
-		return err
+		return ignoreVanished(err)
 	}
 	return d.report(Change{Path: path, Kind: kind}, fileID{})
 }

@@ -160,9 +160,6 @@ func (e *exporter) record(name string, text []byte) error {
 
 // dir writes a directory and what is in it.
 func (e *exporter) dir(dir *os.File, name string, st *unix.Stat_t) error {
-	if err := e.ctx.Err(); err != nil {
-		return err
-	}
 	if err := e.header(headerOf(name+"/", tar.TypeDir, st), xattrsOfFile(int(dir.Fd()), dir.Name())); err != nil {
 		return err
 	}
@@ -249,6 +246,9 @@ func (e *exporter) regular(dir *os.File, base, name string) error {
 // shrank is an error.
 func (e *exporter) content(fd int, name string, size int64) error {
 	for size > 0 {
+		if err := e.ctx.Err(); err != nil {
+			return err
+		}
 		n, err := unix.Read(fd, e.buf[:min(size, int64(len(e.buf)))])
 		if err == nil && n == 0 {
 			err = io.ErrUnexpectedEOF

@@ -65,6 +65,9 @@ func (e *exporter) header(h *tar.Header, xattrs xattrSet) error {
 }
 
 func (e *exporter) write(h *tar.Header) error {
+	if err := e.ctx.Err(); err != nil {
+		return err
+	}
 	sumHeader(e.sum, h)
 	if err := e.tar.WriteHeader(h); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Clean(h.Name), err)

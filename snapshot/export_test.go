@@ -2,7 +2,10 @@ package snapshot
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -37,6 +40,45 @@ func TestStreamProgress(t *testing.T) {
 			if c.entries < counts[i].entries || c.bytes < counts[i].bytes {
 				t.Errorf("%s goes back: %v after %v", name, c, counts[i])
 			}
+		}
+	}
+}
+
+// TestCancelledInAFile: an export ends in the middle of a large file, and so do the copy and
+// the comparison of one.
+func TestCancelledInAFile(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	v := newVolume(t, s, "gw")
+	write(t, v.Path()+"/large", strings.Repeat("x", 8<<20))
+	take(t, v, "a", Metadata{})
+	ctx, cancel := context.WithCancel(t.Context())
+	read := int64(0)
+	_, err := v.Export(ctx, "a", io.Discard, ExportOptions{Progress: func(_, bytes int64) {
+		if read = bytes; bytes > 0 {
+			cancel()
+		}
+	}})
+	wantErr(t, err, context.Canceled)
+	if read == 0 || read > 1<<20 {
+		t.Errorf("cancelled after %d bytes", read)
+	}
+	dir, err := os.Open(v.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if _, err := bytesDiffer(ctx, "large", "large", dir, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("compared: %v", err)
+	}
+	large, err := openFileIn(dir, "large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer large.Close()
+	for name, copied := range map[string]func(context.Context, int, int, int64, int64) error{"range": copyRange, "bytes": copyBytes} {
+		if err := copied(ctx, -1, int(large.Fd()), 0, 8<<20); !errors.Is(err, context.Canceled) {
+			t.Errorf("copied by %s: %v", name, err)
 		}
 	}
 }

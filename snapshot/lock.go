@@ -44,16 +44,24 @@ func openLock(path string) (*lock, error) {
 
 func (l *lock) close() error { return l.file.Close() }
 
-// acquire waits for the lock until ctx is done, and then says who has it.
+// acquire waits for the lock until ctx is done, and then says who has it. If nobody has, it
+// is ctx alone that is in the way.
 func (l *lock) acquire(ctx context.Context, op string) error {
 	select {
 	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return l.heldBy(ctx)
+	default:
+		select {
+		case l.turn <- struct{}{}:
+		case <-ctx.Done():
+			return l.heldBy(ctx)
+		}
 	}
 	if err := l.flock(ctx); err != nil {
 		<-l.turn
 		return err
+	}
+	if ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), l.release())
 	}
 	l.note(holder{os.Getpid(), filepath.Base(os.Args[0]), op, time.Now()})
 	return nil

@@ -44,7 +44,7 @@ func (m *meter) dir(dir *os.File) error {
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || vanished(err) {
 			return nil
 		}
 		if err != nil {
@@ -65,7 +65,7 @@ func (m *meter) entry(dir *os.File, name string) error {
 		m.exclusive += allocated(&st)
 		sub, err := openDirIn(dir, name)
 		if err != nil {
-			return err
+			return ignoreVanished(err)
 		}
 		return errors.Join(m.dir(sub), sub.Close())
 	case unix.S_IFREG:
@@ -97,11 +97,8 @@ func (m *meter) metBefore(st *unix.Stat_t) bool {
 // extents adds what a file alone has, and reports the rest.
 func (m *meter) extents(dir *os.File, name string, st *unix.Stat_t) error {
 	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil // removed meanwhile
-	}
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer unix.Close(fd)
 	err = eachExtent(fd, func(at span, shared bool) {

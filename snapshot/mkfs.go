@@ -33,7 +33,7 @@ func makeImage(ctx context.Context, mkfs, path string, size int64) (err error) {
 		return err
 	}
 	defer f.Close()
-	if err := lockRange(f, mutexByte, unix.F_WRLCK); err != nil {
+	if err := lockDraft(f, draft); err != nil {
 		return fmt.Errorf("pool is being made: %w", err)
 	}
 	defer func() {
@@ -56,6 +56,32 @@ func makeImage(ctx context.Context, mkfs, path string, size int64) (err error) {
 		return err
 	}
 	return rename(ctx, draft, path, unix.RENAME_NOREPLACE)
+}
+
+// lockDraft locks a draft that is still one: whoever made it a pool, since it was opened,
+// has let go of the lock.
+func lockDraft(f *os.File, path string) error {
+	if err := lockRange(f, mutexByte, unix.F_WRLCK); err != nil {
+		return err
+	}
+	same, err := named(f, path)
+	if err == nil && !same {
+		err = errTaken
+	}
+	return err
+}
+
+// named reports whether path still is the name of an open file.
+func named(f *os.File, path string) (bool, error) {
+	mine, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, there), err
 }
 
 // mkfsOptions: one copy of the metadata will do, in a single file. In a small pool

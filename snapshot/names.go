@@ -59,7 +59,7 @@ func namesAfter(dir *os.File, after string) (names []string, more bool, err erro
 		if len(names) >= 2*mostNames {
 			cut()
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || vanished(err) {
 			cut()
 			return names, more, nil
 		}

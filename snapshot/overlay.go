@@ -41,24 +41,19 @@ func (overlayDriver) Capabilities() Capabilities {
 
 // Probe mounts a stack, since whether it works depends on the kernel and on the file
 // system below: overlayfs does not stand on itself, for one.
-func (overlayDriver) Probe(_ context.Context, scratch string) error {
+func (overlayDriver) Probe(ctx context.Context, scratch string) error {
 	if err := needsRoot(); err != nil {
 		return err
 	}
 	l := layers(scratch)
 	s := stack{upper: "upper", lower: []string{"lower"}}
-	err := errors.Join(l.make(s.upper), l.make(s.lower[0]))
-	mnt := filepath.Join(scratch, "mnt")
-	if err == nil {
-		err = os.Mkdir(mnt, 0o700)
-	}
-	if err != nil {
+	if err := errors.Join(l.make(s.upper), l.make(s.lower[0])); err != nil {
 		return err
 	}
-	if err := l.mount(s, mnt); err != nil {
+	if err := step(ctx, "try to mount", func() error { return l.tryMount(s) }); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotSupported, err)
 	}
-	return unix.Unmount(mnt, 0)
+	return nil
 }
 
 func (overlayDriver) Create(ctx context.Context, path string) error {
@@ -110,11 +105,15 @@ func (overlayDriver) freeze(ctx context.Context, dst, src string, s stack, settl
 }
 
 // suspend unmounts a tree so that nobody can write to what is about to be frozen, or
-// reports that somebody uses it.
+// reports that somebody uses it. What is in memory of it is written out before: the
+// snapshot might outlive a power cut that its files did not.
 func (d overlayDriver) suspend(path string) (used bool, err error) {
 	users, err := usersOf(path)
 	if err != nil || len(users) > 0 {
 		return true, err
+	}
+	if err := flush(string(layersOf(path))); err != nil {
+		return false, err
 	}
 	err = d.unmount(path, 0)
 	if errors.Is(err, unix.EBUSY) {
@@ -146,16 +145,11 @@ func (d overlayDriver) Close() error {
 
 // freezeCopy makes dst a stack with a copy of the layer that src is writing to.
 func (l layers) freezeCopy(ctx context.Context, dst, src string, s stack) error {
-	mounted, err := os.Open(src)
-	if err != nil {
-		return err
-	}
-	err = unix.Syncfs(int(mounted.Fd()))
-	if err := errors.Join(err, mounted.Close()); err != nil {
+	if err := flush(src); err != nil {
 		return err
 	}
 	top := newLayer()
-	err = step(ctx, "make layer", func() error { return os.MkdirAll(l.path(top), 0o700) })
+	err := step(ctx, "make layer", func() error { return os.MkdirAll(l.path(top), 0o700) })
 	if err == nil {
 		err = copyTree(ctx, l.diff(top), l.diff(s.upper))
 	}

@@ -86,13 +86,24 @@ func openPool(ctx context.Context, path, mountpoint string) (_ *Pool, err error)
 	}
 	p := &Pool{path: path, image: image}
 	if err := p.open(ctx, mountpoint); err != nil {
-		return nil, errors.Join(err, image.Close()) // which drops the locks
+		return nil, errors.Join(err, p.leave())
 	}
 	return p, nil
 }
 
+// leave gives up the share of the pool. Closing the file alone would not do that while
+// a child between fork and exec has it as well.
+func (p *Pool) leave() error {
+	return errors.Join(lockRange(p.image, usageByte, unix.F_UNLCK), p.image.Close())
+}
+
 func (p *Pool) open(ctx context.Context, mountpoint string) (err error) {
 	return p.exclusively(ctx, func() error {
+		if same, err := named(p.image, p.path); err != nil {
+			return err
+		} else if !same {
+			return fmt.Errorf("pool is destroyed: %w", ErrNotFound)
+		}
 		if err := lockRange(p.image, usageByte, unix.F_RDLCK); err != nil {
 			return err
 		}
@@ -182,11 +193,14 @@ func (p *Pool) Dir() string { return p.dir }
 // last. It fails with ErrBusy, and the pool stays open, when it was the last and
 // something still uses the mount, an open Store for instance.
 func (p *Pool) Close() error {
-	_, err := p.close()
+	_, err := p.close(func() error { return nil })
 	return wrap(Error{Op: "close pool", Path: p.path}, err)
 }
 
-func (p *Pool) close() (last bool, err error) {
+// close reports whether p was the last, and calls then, before anybody can open the pool
+// again.
+func (p *Pool) close(then func() error) (last bool, err error) {
+	var thenErr error
 	err = p.exclusively(context.Background(), func() error {
 		err := lockRange(p.image, usageByte, unix.F_WRLCK)
 		if errors.Is(err, errTaken) {
@@ -198,13 +212,13 @@ func (p *Pool) close() (last bool, err error) {
 		if err != nil {
 			return errors.Join(err, lockRange(p.image, usageByte, unix.F_RDLCK))
 		}
-		last = true
+		last, thenErr = true, then()
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	return last, p.image.Close() // which drops the locks
+	return last, errors.Join(thenErr, p.leave())
 }
 
 // busyTime is how long unmounting is tried: a child that this process starts holds
@@ -240,15 +254,14 @@ func (p *Pool) destroy(ctx context.Context) error {
 		return err
 	}
 	defer image.Close()
-	last, err := p.close()
+	last, err := p.close(func() error {
+		return step(ctx, "remove pool", func() error { return os.Remove(p.path) })
+	})
 	if err != nil {
 		return err
 	}
 	if !last {
 		return errTaken
-	}
-	if err := step(ctx, "remove pool", func() error { return os.Remove(p.path) }); err != nil {
-		return err
 	}
 	err = os.Remove(p.dir)
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrNotExist) {

@@ -91,6 +91,81 @@ func TestPoolShared(t *testing.T) {
 	nothingLeft(t, dir)
 }
 
+// TestPoolAndFork: a child that is being started has what its parent has open, and holds
+// no share of a pool for that.
+func TestPoolAndFork(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, MinPoolSize)
+	again, err := OpenPool(t.Context(), p.Path(), p.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := unix.Dup(int(again.image.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(child)
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := p.close(func() error { return nil }); err != nil || !last {
+		t.Errorf("closed as the last: %v, %v", last, err)
+	}
+	if p.image, err = os.OpenFile(p.Path(), os.O_RDWR, 0); err != nil { // for newPool to destroy
+		t.Fatal(err)
+	}
+}
+
+// TestPoolDestroyedMeanwhile: whoever opened the file of a pool and waits for its lock
+// while it is destroyed mounts nothing that has no name any more.
+func TestPoolDestroyedMeanwhile(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "pool")
+	p, err := CreatePool(t.Context(), path, MinPoolSize, filepath.Join(dir, "mnt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := &Pool{path: path, image: image}
+	if err := p.Destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.open(t.Context(), filepath.Join(dir, "mnt")); !errors.Is(err, ErrNotFound) {
+		t.Errorf("opened: %v, want ErrNotFound", err)
+	}
+	if err := late.leave(); err != nil {
+		t.Error(err)
+	}
+	nothingLeft(t, dir)
+}
+
+// TestPoolMadeMeanwhile: whoever opened a draft, and locked it when it was a pool already,
+// leaves it alone.
+func TestPoolMadeMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	draft := filepath.Join(dir, ".pool.new")
+	late, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	if err := os.Rename(draft, filepath.Join(dir, "pool")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // with nothing at the draft's name, and with the next one's
+		if err := lockDraft(late, draft); !errors.Is(err, ErrBusy) {
+			t.Errorf("locked: %v, want ErrBusy", err)
+		}
+		write(t, draft, "")
+	}
+}
+
 // TestPoolAfterKill: a process that opened a pool, or is making one, dies.
 func TestPoolAfterKill(t *testing.T) {
 	t.Parallel()

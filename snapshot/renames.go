@@ -100,12 +100,12 @@ func (r *renames) yieldAll() error {
 func (r *renames) changedToo(c Change) error {
 	a, err := openBeneath(r.a, filepath.Dir(c.From))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer a.Close()
 	b, err := openBeneath(r.b, filepath.Dir(c.Path))
 	if err != nil {
-		return err
+		return ignoreVanished(err)
 	}
 	defer b.Close()
 	nameA, nameB := filepath.Base(c.From), filepath.Base(c.Path)
@@ -114,9 +114,9 @@ func (r *renames) changedToo(c Change) error {
 	if !inA || !inB || untouched(&stA, &stB) {
 		return errors.Join(errA, errB)
 	}
-	kind, err := compare(nameA, nameB, a, b, &stA, &stB)
+	kind, err := compare(r.ctx, nameA, nameB, a, b, &stA, &stB)
 	if err != nil || kind == "" {
-		return err
+		return ignoreVanished(err)
 	}
 	return r.pass(Change{Path: c.Path, Kind: kind})
 }

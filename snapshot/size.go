@@ -22,7 +22,8 @@ type Size struct {
 }
 
 // Size measures a snapshot, or with an empty name the volume as it is now. It looks at
-// every file, and writes out first what is still in memory of a volume.
+// every file, and writes out first what is still in memory of a volume, which may be in
+// use.
 func (v *Volume) Size(ctx context.Context, name string) (Size, error) {
 	size, err := v.size(ctx, name)
 	return size, wrap(Error{Op: "measure", Path: v.store.dir, Volume: v.name, Snapshot: name}, err)

@@ -71,17 +71,26 @@ func replaceStack(ctx context.Context, path string, s stack) error {
 	return rename(ctx, draft, path, 0)
 }
 
+// placed reports whether a tree is where a volume shows it: beside the store's state. The
+// store's own directory may well lie below another that is called so.
+func placed(path string) bool {
+	there, _ := present(filepath.Join(filepath.Dir(path), stateDir))
+	return there
+}
+
 // stateOf is the directory in which the store of a tree keeps its state.
 func stateOf(path string) string {
-	if dir, _, inside := strings.Cut(path, "/"+stateDir+"/"); inside {
-		return filepath.Join(dir, stateDir)
+	if !placed(path) {
+		if at := strings.LastIndex(path, "/"+stateDir+"/"); at >= 0 {
+			return path[:at+1] + stateDir
+		}
 	}
 	return filepath.Join(filepath.Dir(path), stateDir)
 }
 
 // stackOf is where the stack of a tree is: in the place of one that is not placed.
 func stackOf(path string) string {
-	if strings.Contains(path, "/"+stateDir+"/") {
+	if !placed(path) {
 		return path
 	}
 	return filepath.Join(stateOf(path), "overlay", "stacks", filepath.Base(path))
@@ -128,36 +137,69 @@ func (l layers) onTop(ctx context.Context, s stack) error {
 	})
 }
 
+// options are what overlayfs mounts a stack by, whose layers are in dir. A frozen stack of
+// one layer is mounted with an empty one below, since overlayfs wants two.
+func (s stack) options(dir string) string {
+	options := "redirect_dir=on,index=off,metacopy=off"
+	var lower []string
+	for _, name := range s.lower {
+		lower = append(lower, filepath.Join(dir, name, "diff"))
+	}
+	if s.upper == "" {
+		lower = append(lower, filepath.Join(dir, ".empty"))
+	} else {
+		options += ",upperdir=" + filepath.Join(dir, s.upper, "diff") + ",workdir=" + filepath.Join(dir, s.upper, "work")
+	}
+	return options + ",lowerdir=" + strings.Join(lower, ":")
+}
+
 // mount mounts a stack. The kernel takes one page of options: the paths in it go by
-// way of a descriptor to be short. A frozen stack of one layer is mounted with itself
-// below, since overlayfs wants two.
+// way of a descriptor to be short.
 func (l layers) mount(s stack, path string) error {
 	dir, err := os.Open(string(l))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	var lower []string
-	for _, name := range s.lower {
-		lower = append(lower, filepath.Join(fdPath(dir), name, "diff"))
-	}
-	options := "redirect_dir=on,index=off,metacopy=off"
 	flags := uintptr(0)
 	if s.upper == "" {
-		empty := filepath.Join(fdPath(dir), ".empty")
 		if err := os.MkdirAll(l.path(".empty"), 0o700); err != nil {
 			return err
 		}
-		lower, flags = append(lower, empty), unix.MS_RDONLY
-	} else {
-		upper := filepath.Join(fdPath(dir), s.upper)
-		options += ",upperdir=" + upper + "/diff,workdir=" + upper + "/work"
+		flags = unix.MS_RDONLY
 	}
-	options += ",lowerdir=" + strings.Join(lower, ":")
-	if err := unix.Mount("overlay", path, "overlay", flags, options); err != nil {
+	if err := unix.Mount("overlay", path, "overlay", flags, s.options(fdPath(dir))); err != nil {
 		return &os.PathError{Op: "mount overlay on", Path: path, Err: err}
 	}
 	return nil
+}
+
+// tryMount mounts a stack nowhere: nothing of that outlives a process that is killed.
+func (l layers) tryMount(s stack) error {
+	dir, err := os.Open(string(l))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	config, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("fsopen", err)
+	}
+	defer unix.Close(config)
+	for option := range strings.SplitSeq(s.options(fdPath(dir)), ",") {
+		key, value, _ := strings.Cut(option, "=")
+		if err := unix.FsconfigSetString(config, key, value); err != nil {
+			return os.NewSyscallError("fsconfig "+option, err)
+		}
+	}
+	if err := unix.FsconfigCreate(config); err != nil {
+		return os.NewSyscallError("fsconfig", err)
+	}
+	mount, err := unix.Fsmount(config, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("fsmount", err)
+	}
+	return unix.Close(mount)
 }
 
 // collapse copies a frozen stack into a single layer.

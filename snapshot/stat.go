@@ -23,6 +23,19 @@ func statIn(dir *os.File, name string, listed bool) (st unix.Stat_t, there bool,
 	return st, true, nil
 }
 
+// vanished reports whether an error says that what a name of a tree in use stood for has
+// gone since it was looked at, or has made room for something else.
+func vanished(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO)
+}
+
+func ignoreVanished(err error) error {
+	if vanished(err) {
+		return nil
+	}
+	return err
+}
+
 func isDir(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFDIR }
 
 // linked reports whether a file has several names.

@@ -208,12 +208,14 @@ func (s *Store) identify(ctx context.Context, opts Options, name string) (err er
 		}
 	}
 	scratch := s.state("work", "probe")
-	err = os.Mkdir(scratch, 0o700)
+	if err = os.RemoveAll(scratch); err == nil { // which a process that died has left
+		err = os.Mkdir(scratch, 0o700)
+	}
 	switch {
 	case name != "" && (errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC)):
 		s.driver, s.reason = candidates[0], fmt.Sprintf("%s: the store was made with it; %v", name, err)
 		return nil
-	case err != nil && !errors.Is(err, fs.ErrExist):
+	case err != nil:
 		return err
 	}
 	s.driver, s.reason, err = choose(ctx, scratch, candidates, opts.Require)

@@ -220,6 +220,22 @@ func TestLockedByAnother(t *testing.T) {
 	newVolume(t, two, "gw")
 }
 
+// TestCancelledBefore: nobody is said to have the lock that nobody has.
+func TestCancelledBefore(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		_, err := s.Create(ctx, "gw")
+		wantErr(t, err, context.Canceled)
+		if errors.Is(err, ErrLocked) {
+			t.Fatal(err)
+		}
+	}
+	newVolume(t, s, "gw")
+}
+
 // TestConcurrent: many at once, in two Stores, and nothing is lost or doubled.
 func TestConcurrent(t *testing.T) {
 	t.Parallel()
