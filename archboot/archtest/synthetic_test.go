@@ -10,8 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prologin/rig/archboot/archtest"
 	"github.com/prologin/rig/archboot/archtest/alpm"
@@ -156,6 +158,44 @@ func TestClose(t *testing.T) {
 	}
 	if err := m.Close(); err != nil {
 		t.Errorf("closed again: %v", err)
+	}
+}
+
+// TestCloseWaits: when a mirror is closed, it answers nobody any more, so that a fault or
+// a logger of the test's is not called after the test.
+func TestCloseWaits(t *testing.T) {
+	t.Parallel()
+	m := synthetic(t)
+	asked := make(chan struct{})
+	var answered atomic.Bool
+	m.Inject("*.db", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(asked)
+			<-r.Context().Done()
+			if _, err := m.Listen(t.Context(), "127.0.0.1:0", ""); !errors.Is(err, archtest.ErrClosed) {
+				t.Errorf("Listen meanwhile: got %v, want ErrClosed", err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			answered.Store(true)
+		})
+	})
+	client := make(chan error)
+	go func() {
+		r, err := http.Get(m.URL + "/test/os/x86_64/test.db")
+		if err == nil {
+			r.Body.Close()
+		}
+		client <- err
+	}()
+	<-asked
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if !answered.Load() {
+		t.Error("a request was still being answered")
+	}
+	if err := <-client; err == nil {
+		t.Error("the request was not broken off")
 	}
 }
 
