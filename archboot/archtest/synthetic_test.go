@@ -81,8 +81,8 @@ func TestSyntheticIsRefusedWithoutItsKey(t *testing.T) {
 	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	h := newHost(t, other)
 	h.use(t, m)
-	if out, err := h.pacman(t, "-Sy", "greeter"); err == nil {
-		t.Errorf("pacman took packages that an unknown key signed:\n%s", out)
+	if out, err := h.pacman(t, "-Sy", "greeter"); err == nil || !strings.Contains(out, m.Fingerprint()) {
+		t.Errorf("%v; want pacman to complain about the key %s:\n%s", err, m.Fingerprint(), out)
 	}
 }
 
