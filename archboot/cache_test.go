@@ -104,31 +104,6 @@ func TestCacheAfterKillAndFailure(t *testing.T) {
 	}
 }
 
-func TestCacheWaitsWithContext(t *testing.T) {
-	t.Parallel()
-	needRoot(t)
-	m := synthetic(t)
-	cache := archboot.Cache{Dir: t.TempDir()}
-	first, cancel := context.WithCancel(t.Context())
-	second, giveUp := context.WithCancel(t.Context())
-	config := configFor(m)
-	waiting := make(chan error)
-	var once sync.Once
-	config.Progress = func(archboot.Event) {
-		once.Do(func() { // the first one is building: let the second wait, and give up
-			go func() { _, err := cache.Base(second, configFor(m)); waiting <- err }()
-			giveUp()
-			if err := <-waiting; !errors.Is(err, context.Canceled) {
-				t.Errorf("the one that waited: %v", err)
-			}
-		})
-	}
-	if _, err := cache.Base(first, config); err != nil {
-		t.Error(err)
-	}
-	cancel()
-}
-
 // TestMachinesPacmanAtWork: the machine's own pacman begins while ours is being prepared.
 // Its lock and what it has fetched stay, also when ours is given up.
 func TestMachinesPacmanAtWork(t *testing.T) {
