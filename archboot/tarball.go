@@ -54,7 +54,11 @@ func extractVerified(ctx context.Context, f *os.File, sum, dir, prefix string) e
 	if err != nil {
 		return err
 	}
-	if err := extract(ctx, r, dir, prefix); err != nil {
+	err = extract(ctx, r, dir, prefix)
+	if ctx.Err() != nil { // which looks like a damaged archive
+		return context.Cause(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	return r.same(sum)
