@@ -261,4 +261,9 @@ func TestValidate(t *testing.T) {
 			t.Errorf("the error does not mention %s:\n%v", part, err)
 		}
 	}
+	for _, name := range []string{"extra", "options", "local", ".", "a/b", "a]", "a\tb", "a\nb"} {
+		if err := (archtest.Options{Suite: archtest.Synthetic, Repository: name}).Validate(); !errors.Is(err, archtest.ErrInvalid) {
+			t.Errorf("repository %q: got %v, want ErrInvalid", name, err)
+		}
+	}
 }
