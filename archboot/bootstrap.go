@@ -31,8 +31,9 @@ import (
 // All errors are *[Error]. errors.Is tells [ErrInvalid] (before anything was
 // touched), [ErrBadRoot], [ErrNotEmpty], [ErrBusy], [fs.ErrNotExist] (no such
 // directory), [fs.ErrPermission] (not root), [ErrMissingProgram], [ErrMirror],
-// [ErrCorrupt], [ErrSignature], [ErrUnknownPackage], [ErrConflict], [ErrNoSpace]
-// and [ErrNotFound] (a locale, time zone or unit) apart.
+// [ErrCorrupt], [ErrSignature], [ErrHostile] (a tarball), [ErrUnknownPackage],
+// [ErrConflict], [ErrNoSpace] and [ErrNotFound] (a locale, time zone, keymap or unit)
+// apart. When the context ends, its cause is the error's.
 func Bootstrap(ctx context.Context, root string, c Config) error {
 	return wrap("bootstrap", root, bootstrap(ctx, root, c))
 }

@@ -104,29 +104,37 @@ func TestCacheAfterKillAndFailure(t *testing.T) {
 	}
 }
 
-func TestCacheWaitsWithContext(t *testing.T) {
+// TestMachinesPacmanAtWork: the machine's own pacman begins while ours is being prepared.
+// Its lock and what it has fetched stay, also when ours is given up.
+func TestMachinesPacmanAtWork(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	m := synthetic(t)
-	cache := archboot.Cache{Dir: t.TempDir()}
-	first, cancel := context.WithCancel(t.Context())
-	second, giveUp := context.WithCancel(t.Context())
-	config := configFor(m)
-	waiting := make(chan error)
-	var once sync.Once
-	config.Progress = func(archboot.Event) {
-		once.Do(func() { // the first one is building: let the second wait, and give up
-			go func() { _, err := cache.Base(second, configFor(m)); waiting <- err }()
-			giveUp()
-			if err := <-waiting; !errors.Is(err, context.Canceled) {
-				t.Errorf("the one that waited: %v", err)
+	c, root := configFor(synthetic(t)), t.TempDir()
+	if err := archboot.Bootstrap(t.Context(), root, c); err != nil {
+		t.Fatal(err)
+	}
+	lock, fetched := filepath.Join(root, "var/lib/pacman/db.lck"), filepath.Join(root, "var/cache/pacman/pkg/fetched")
+	for want, giveUp := range map[error]bool{archboot.ErrBusy: false, context.Canceled: true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Progress = func(e archboot.Event) {
+			if !strings.HasPrefix(e.Text, "fetch packages as ") { // the last step before
+				return
 			}
-		})
+			if err := errors.Join(os.WriteFile(lock, nil, 0), os.WriteFile(fetched, nil, 0o644)); err != nil {
+				t.Error(err)
+			}
+			if giveUp {
+				cancel()
+			}
+		}
+		if err := archboot.Install(ctx, root, c, "units"); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		cancel()
+		if err := errors.Join(os.Remove(lock), os.Remove(fetched)); err != nil {
+			t.Errorf("%v: %v", want, err)
+		}
 	}
-	if _, err := cache.Base(first, config); err != nil {
-		t.Error(err)
-	}
-	cancel()
 }
 
 func TestInstallUpgradeRemove(t *testing.T) {

@@ -58,7 +58,9 @@
 //
 // # Limits
 //
-// Install scripts run as root; the namespaces above are what confines them. The
+// Install scripts run as root; the namespaces above are what confines them. The host's
+// pacman takes an absolute symlink in a root for one of the host's: [Install], [Upgrade]
+// and [Remove] are not for a root that somebody else has had write access to. The
 // machine's own pacman keeps the sandbox as its package configures it. No root is made
 // without privileges, none for an architecture that the host cannot run, and no boot
 // loader is installed.

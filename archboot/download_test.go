@@ -49,6 +49,11 @@ func TestDownloadedTarball(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(dir, "version")); err != nil || string(got) != "1\n" {
 		t.Errorf("unpacked: %q, %v", got, err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := extractVerified(ctx, f, sum, dir, "root.x86_64"); err != context.Canceled {
+		t.Errorf("cancelled: %v", err)
+	}
 }
 
 // transport answers every request itself.

@@ -46,8 +46,9 @@ func (id Identity) Validate() error {
 // root's password. The root must not be running. It needs root privileges, starts
 // no program and takes a few milliseconds.
 //
-// It is safe to repeat. A root whose bootstrap was interrupted is
-// [ErrIncomplete]. All errors are *[Error].
+// It is safe to repeat. A root whose bootstrap was interrupted is [ErrIncomplete], a
+// directory that is no root [ErrBadRoot], a faulty Identity [ErrInvalid]. All errors are
+// *[Error].
 func Identify(ctx context.Context, root string, id Identity) error {
 	return wrap("identify", root, identify(ctx, root, id))
 }

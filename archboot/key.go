@@ -15,7 +15,7 @@ const keyVersion = "archboot 1\n"
 //
 // The password is not part of it, nor is its hash: whoever keeps roots by key
 // gives each clone its password with [Identify]. Nor are Source, CacheDir,
-// Progress and Logger; nor, where MachineRepositories is set, the servers in Repositories,
+// NetworkNamespace, Progress and Logger; nor, where MachineRepositories is set, the servers in Repositories,
 // because then the root does not depend on them. What the mirror offers at the
 // moment is not part of the key either.
 func (c Config) Key() string {

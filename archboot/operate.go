@@ -11,11 +11,13 @@ import (
 // Install installs packages in a finished root and, as Arch knows no partial
 // upgrades, brings the others up to date. Packages that are there stay as they are.
 //
-// Of the Config count Repositories, Keys, Architecture, Source, CacheDir, Progress
-// and Logger. The machine may be running, but its services are not told. It works
-// in namespaces as [Bootstrap] does and has its errors. pacman checks everything
-// before it touches the root; when it is interrupted after that, the root is half
-// upgraded: take a snapshot first.
+// Of the Config count Repositories, Keys, Architecture, Source, CacheDir,
+// NetworkNamespace, Progress and Logger. Without a CacheDir, the root's own package
+// cache is empty afterwards. The machine may be running, but its services are not told;
+// while its own pacman is at work, it is [ErrBusy]. It works in namespaces as
+// [Bootstrap] does and has its errors, and [ErrIncomplete] where the root is not
+// finished. pacman checks everything before it touches the root; when it is interrupted
+// after that, the root is half upgraded: take a snapshot first.
 func Install(ctx context.Context, root string, c Config, packages ...string) error {
 	c.Packages = packages
 	return wrap("install", root, operate(ctx, root, c, append([]string{"-Syu", "--needed", "--"}, packages...)))
@@ -27,7 +29,7 @@ func Upgrade(ctx context.Context, root string, c Config) error {
 }
 
 // Remove removes packages and those that only they needed, see [Install]. It
-// needs no mirror.
+// asks no mirror.
 func Remove(ctx context.Context, root string, c Config, packages ...string) error {
 	c.Packages = packages
 	return wrap("remove", root, operate(ctx, root, c, append([]string{"-Rs", "--"}, packages...)))
@@ -74,15 +76,11 @@ func (b *builder) operateIn(ctx context.Context, t *intree.Tree, path string, ar
 	if err := b.placeCache(path); err != nil {
 		return err
 	}
-	err := b.transact(ctx, path, args)
-	err = errors.Join(err, t.RemoveAll(toolsName))
-	if ctx.Err() != nil { // it was killed
-		err = errors.Join(err, ignoreMissing(t.Remove(databaseLock)))
+	ran, err := b.transact(ctx, path, args)
+	if ran && !errors.Is(err, ErrBusy) { // else lock and cache are those of the machine's pacman
+		err = errors.Join(err, b.tidy(ctx, t))
 	}
-	if b.config.CacheDir == "" {
-		err = errors.Join(err, emptyCache(t))
-	}
-	if err != nil {
+	if err = errors.Join(err, t.RemoveAll(toolsName)); err != nil {
 		return err
 	}
 	return stampUpdated(t)
@@ -91,16 +89,31 @@ func (b *builder) operateIn(ctx context.Context, t *intree.Tree, path string, ar
 // databaseLock is made by pacman, which leaves it when it is killed.
 const databaseLock = "/var/lib/pacman/db.lck"
 
-// transact runs one operation of pacman.
-func (b *builder) transact(ctx context.Context, root string, args []string) (err error) {
+// transact runs one operation of pacman, and says whether it came to that.
+func (b *builder) transact(ctx context.Context, root string, args []string) (ran bool, err error) {
 	tools, err := b.equip(ctx, root)
 	if err != nil {
-		return err
+		return false, err
 	}
 	p, err := b.enter(ctx, root, tools)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, p.chamber.close()) }()
-	return p.run(ctx, args...)
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	return true, p.run(ctx, args...)
+}
+
+// tidy removes what our pacman has left.
+func (b *builder) tidy(ctx context.Context, t *intree.Tree) error {
+	var errs []error
+	if ctx.Err() != nil { // it was killed
+		errs = append(errs, ignoreMissing(t.Remove(databaseLock)))
+	}
+	if b.config.CacheDir == "" {
+		errs = append(errs, emptyCache(t))
+	}
+	return errors.Join(errs...)
 }

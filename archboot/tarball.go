@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -36,11 +35,15 @@ func (b *builder) unpackTools(ctx context.Context, root string) (tools string, e
 		return "", err
 	}
 	b.step("unpack " + src.Tarball)
-	tools = filepath.Join(root, toolsName)
-	// Whoever fetches packages passes through it, whatever our umask.
-	if err := errors.Join(os.Mkdir(tools, 0o755), os.Chmod(tools, 0o755)); err != nil {
+	t, err := openTree(root)
+	if err != nil {
 		return "", err
 	}
+	defer t.Close()
+	if err := t.MkdirAll(toolsName, 0o755); err != nil {
+		return "", err
+	}
+	tools = filepath.Join(root, toolsName)
 	if err := extractVerified(ctx, f, sum, tools, "root."+b.config.Architecture); err != nil {
 		return "", err
 	}
@@ -54,7 +57,11 @@ func extractVerified(ctx context.Context, f *os.File, sum, dir, prefix string) e
 	if err != nil {
 		return err
 	}
-	if err := extract(ctx, r, dir, prefix); err != nil {
+	err = extract(ctx, r, dir, prefix)
+	if ctx.Err() != nil { // which looks like a damaged archive
+		return context.Cause(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	return r.same(sum)

@@ -126,8 +126,7 @@ func allUnits(t *intree.Tree) []string {
 	return names
 }
 
-// followAlias resolves a unit file that is a symlink to another, as long as they
-// stay in one of the unit directories.
+// followAlias resolves a unit file that is a symlink to another.
 func followAlias(t *intree.Tree, file string) (string, error) {
 	for range 8 {
 		target, err := t.Readlink(file)

@@ -40,7 +40,8 @@ func (p Problem) String() string {
 //
 // It is what pacman -Qkk does, without pacman, by content rather than by time, and
 // on all processors. A healthy root gives none or, after [Bootstrap], the few files
-// that its Config changed on purpose.
+// that its Config changed on purpose. Where what packages say is damaged itself, the
+// error is [ErrCorrupt].
 func Verify(ctx context.Context, root string) ([]Problem, error) {
 	problems, err := verify(ctx, root)
 	return problems, wrap("verify", root, err)
@@ -190,7 +191,10 @@ func parseMtree(r io.Reader) ([]Entry, error) {
 			list = append(list, e)
 		}
 	}
-	return list, s.Err()
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("%w: mtree: %w", ErrCorrupt, err)
+	}
+	return list, nil
 }
 
 func parseMtreeEntry(words, defaults []string) (Entry, error) {

@@ -1,10 +1,12 @@
 package archboot
 
 import (
+	"compress/gzip"
 	"errors"
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -34,6 +36,9 @@ func TestParseMtree(t *testing.T) {
 	}
 	if _, err := parseMtree(strings.NewReader("./a mode=999 uid=x\n")); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("nonsense: %v", err)
+	}
+	if _, err := parseMtree(iotest.ErrReader(gzip.ErrChecksum)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("damaged: %v", err)
 	}
 }
 

@@ -18,9 +18,9 @@ var (
 	ErrClosed = fs.ErrClosed
 )
 
-// Error is the error of every exported function of this package.
+// Error is what [Start] and the methods of [Mirror] return.
 type Error struct {
-	Op    string // "start", "build", "listen", …
+	Op    string // "start", "listen" or "close"
 	Suite Suite  // empty where no suite is at stake
 	Err   error
 }

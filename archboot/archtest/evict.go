@@ -124,10 +124,19 @@ func evictEntry(dir string) error {
 		return nil // another process was faster
 	}
 	defer f.Close()
+	return evictOpened(f, dir)
+}
+
+// evictOpened evicts an entry unless it is in use, or was evicted since it was opened,
+// and maybe built anew.
+func evictOpened(f *os.File, dir string) error {
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return nil
 	}
 	defer unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	if sameFile(f, dir) != nil {
+		return nil
+	}
 	doomed := filepath.Join(filepath.Dir(dir), evictedPrefix+filepath.Base(dir))
 	if err := errors.Join(os.RemoveAll(doomed), os.Rename(dir, doomed)); err != nil {
 		return err

@@ -2,10 +2,13 @@ package archtest
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,6 +136,7 @@ func TestHoldEvicted(t *testing.T) {
 		_, err := hold(dir)
 		held <- err
 	}()
+	awaitWaiter(t, evictor)
 	if err := os.Rename(dir, dir+".evicted"); err != nil {
 		t.Fatal(err)
 	}
@@ -141,5 +145,46 @@ func TestHoldEvicted(t *testing.T) {
 	}
 	if err := <-held; !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("hold: %v", err)
+	}
+}
+
+// awaitWaiter waits until somebody waits for the lock on a file, see proc_locks(5).
+func awaitWaiter(t *testing.T, f *os.File) {
+	t.Helper()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiter := regexp.MustCompile(fmt.Sprintf(`-> FLOCK .*:%d `, info.Sys().(*syscall.Stat_t).Ino))
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waiter.Match(locks) {
+			return
+		}
+	}
+	t.Fatal("nobody waits for the lock")
+}
+
+// TestEvictRebuilt: an entry that took the place of the one that was to be evicted stays.
+func TestEvictRebuilt(t *testing.T) {
+	t.Parallel()
+	cache := t.TempDir()
+	dir := filepath.Join(cache, "mirror-trixie-0123456789ab")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o755), evictOpened(f, dir)); err != nil {
+		t.Error(err)
+	}
+	if got := names(t, cache); len(got) != 1 {
+		t.Errorf("the cache holds %q, want the new entry", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // Fault is a way to misbehave: it wraps what answers a request. The functions of
 // this package that return one cover what mirrors are known to do; any other
-// middleware serves as well.
+// middleware serves as well. It wraps anew for each request, maybe for several at once.
 type Fault func(next http.Handler) http.Handler
 
 // Inject makes the mirror misbehave in answering requests whose path matches the
@@ -50,9 +50,10 @@ func (i *injection) matches(name string) bool {
 // faulty wraps the site's own handler in the faults that apply to a path.
 func (s *site) faulty(name string) http.Handler {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	faults := slices.Clone(s.faults)
+	s.mu.Unlock() // a fault may ask the mirror something
 	var h http.Handler = http.HandlerFunc(s.serveFile)
-	for _, i := range s.faults {
+	for _, i := range faults {
 		if i.matches(name) {
 			h = i.fault(h)
 		}

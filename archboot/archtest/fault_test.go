@@ -1,6 +1,7 @@
 package archtest_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -85,6 +86,46 @@ func TestThrottle(t *testing.T) {
 				t.Errorf("%d bytes at %d a second took %v, want %v", w.Body.Len(), rate, took, want)
 			}
 		})
+	}
+}
+
+// TestDelay takes as long as it says, on a clock of its own, unless the client gives up.
+func TestDelay(t *testing.T) {
+	t.Parallel()
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "whole") })
+	for patience, want := range map[time.Duration]string{2 * time.Hour: "whole", time.Minute: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			begun, w := time.Now(), httptest.NewRecorder()
+			archtest.Delay(time.Hour)(next).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+			if took := time.Since(begun); took != min(patience, time.Hour) || w.Body.String() != want {
+				t.Errorf("a client with a patience of %v got %q after %v, want %q", patience, w.Body, took, want)
+			}
+		})
+	}
+}
+
+// TestFaultAsks has a fault that looks at the mirror before it decides what to do.
+func TestFaultAsks(t *testing.T) {
+	t.Parallel()
+	m := synthetic(t)
+	m.Inject("*.db", func(next http.Handler) http.Handler {
+		if len(m.Requests()) > 0 {
+			return next
+		}
+		return archtest.Status(503)(next)
+	})
+	client := http.Client{Timeout: time.Minute}
+	for _, want := range []int{503, 200} {
+		r, err := client.Get(m.URL + "/test/os/x86_64/test.db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != want {
+			t.Errorf("status %d, want %d", r.StatusCode, want)
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ type Mirror struct {
 
 	mu      sync.Mutex
 	closed  bool
-	serving sync.WaitGroup // one for each listener
+	serving sync.WaitGroup // one for each listener and each connection
 }
 
 // Start builds the mirror if it is not in the cache, and serves it until [Mirror.Close].
@@ -51,7 +51,8 @@ type Mirror struct {
 // needs none of that, only to be read by the user who built it: its private key is
 // nobody else's.
 //
-// The address is taken before anything is built.
+// The address is taken before anything is built. Errors are *[Error]; errors.Is tells
+// [ErrInvalid], [ErrMissingProgram] and [ErrPrivilege] apart.
 func Start(ctx context.Context, o Options) (*Mirror, error) {
 	if err := o.Validate(); err != nil {
 		return nil, wrap("start", o.Suite, err)
@@ -80,12 +81,22 @@ func (m *Mirror) start(ctx context.Context) error {
 	if err := m.addSynthetic(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	m.server = &http.Server{Handler: m.site, ReadHeaderTimeout: 10 * time.Second, ErrorLog: m.errorLog()}
+	m.server = &http.Server{Handler: m.site, ReadHeaderTimeout: 10 * time.Second, ErrorLog: m.errorLog(), ConnState: m.connection}
 	if m.URL, err = m.serve(l); err != nil {
 		return err
 	}
 	p.report(Event{Phase: "serve", Message: "serving at " + m.URL})
 	return nil
+}
+
+// connection counts those that are open, whose requests Close waits for.
+func (m *Mirror) connection(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		m.serving.Add(1) // by the listener, which is one itself
+	case http.StateClosed, http.StateHijacked:
+		m.serving.Done()
+	}
 }
 
 // errorLog is for the parts of net/http, which otherwise print to standard error.
@@ -209,7 +220,8 @@ func (m *Mirror) addSynthetic(ctx context.Context) error {
 }
 
 // Listen serves the mirror at a further address, such as that of a bridge that
-// came into being after the mirror. netns is as in [Options]. It returns the URL.
+// came into being after the mirror. netns is as in [Options], and needs root. It returns
+// the URL. On a mirror that was closed it is [ErrClosed].
 func (m *Mirror) Listen(ctx context.Context, addr, netns string) (string, error) {
 	l, err := listen(ctx, addr, netns)
 	if err != nil {
@@ -233,15 +245,17 @@ func (m *Mirror) serve(l net.Listener) (string, error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// Close stops serving, breaks off the requests that are under way, and removes
-// what the mirror kept besides the cache. Closing again does nothing.
+// Close stops serving, breaks off the requests that are under way, waits until nothing
+// answers them any more, and removes what the mirror kept besides the cache. Closing
+// again does nothing.
 func (m *Mirror) Close() error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+	closed := m.closed
+	m.closed = true
+	m.mu.Unlock()
+	if closed {
 		return nil
 	}
-	m.closed = true
 	var faults []error
 	if m.server != nil {
 		faults = append(faults, m.server.Close())

@@ -17,8 +17,9 @@ type TB interface {
 }
 
 // NewMirror starts a mirror for a test and closes it when the test ends. It skips
-// the test where the mirror is not in the cache and cannot be built: without root
-// or without the programs. Any other failure is the test's.
+// the test for want of privileges, which building, reading another user's cache and
+// joining a network namespace take, or of the programs that build. Any other failure
+// is the test's.
 func NewMirror(t TB, o Options) *Mirror {
 	t.Helper()
 	m, err := Start(t.Context(), o)

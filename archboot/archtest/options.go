@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/prologin/rig/archboot/archtest/alpm"
 	"github.com/prologin/rig/archboot/archtest/internal/debian"
@@ -80,6 +80,12 @@ func AddOns(suite Suite) []string {
 	return debian.AddOns(string(suite))
 }
 
+// repositoryName is the form of a repository's name, as of a package's.
+var repositoryName = regexp.MustCompile(`^[A-Za-z0-9@_+][A-Za-z0-9@._+-]*$`)
+
+// takenNames are those of the suites' repositories, and what means something else to pacman.
+var takenNames = []string{"core", "extra", "options", "local"}
+
 // Validate reports every fault of the options at once. All wrap [ErrInvalid].
 func (o Options) Validate() error {
 	var faults []error
@@ -100,7 +106,7 @@ func (o Options) Validate() error {
 	if o.ExpiredKey && o.Suite != Synthetic {
 		fault("only a synthetic mirror can have an expired key")
 	}
-	if name := o.Repository; name == "core" || name == "extra" || strings.ContainsAny(name, "/[] \n") || strings.HasPrefix(name, ".") {
+	if name := o.Repository; name != "" && !repositoryName.MatchString(name) || slices.Contains(takenNames, name) {
 		fault("repository name %q", name)
 	}
 	if o.CacheDir != "" && !filepath.IsAbs(o.CacheDir) {

@@ -10,8 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prologin/rig/archboot/archtest"
 	"github.com/prologin/rig/archboot/archtest/alpm"
@@ -79,8 +81,8 @@ func TestSyntheticIsRefusedWithoutItsKey(t *testing.T) {
 	m := archtest.NewMirror(t, archtest.Options{Suite: archtest.Synthetic, Packages: greeter()})
 	h := newHost(t, other)
 	h.use(t, m)
-	if out, err := h.pacman(t, "-Sy", "greeter"); err == nil {
-		t.Errorf("pacman took packages that an unknown key signed:\n%s", out)
+	if out, err := h.pacman(t, "-Sy", "greeter"); err == nil || !strings.Contains(out, m.Fingerprint()) {
+		t.Errorf("%v; want pacman to complain about the key %s:\n%s", err, m.Fingerprint(), out)
 	}
 }
 
@@ -159,6 +161,44 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestCloseWaits: when a mirror is closed, it answers nobody any more, so that a fault or
+// a logger of the test's is not called after the test.
+func TestCloseWaits(t *testing.T) {
+	t.Parallel()
+	m := synthetic(t)
+	asked := make(chan struct{})
+	var answered atomic.Bool
+	m.Inject("*.db", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(asked)
+			<-r.Context().Done()
+			if _, err := m.Listen(t.Context(), "127.0.0.1:0", ""); !errors.Is(err, archtest.ErrClosed) {
+				t.Errorf("Listen meanwhile: got %v, want ErrClosed", err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			answered.Store(true)
+		})
+	})
+	client := make(chan error)
+	go func() {
+		r, err := http.Get(m.URL + "/test/os/x86_64/test.db")
+		if err == nil {
+			r.Body.Close()
+		}
+		client <- err
+	}()
+	<-asked
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if !answered.Load() {
+		t.Error("a request was still being answered")
+	}
+	if err := <-client; err == nil {
+		t.Error("the request was not broken off")
+	}
+}
+
 // TestKilledMirror: what a mirror leaves whose program is killed goes with the start of
 // the next, and that of one that runs stays.
 func TestKilledMirror(t *testing.T) {
@@ -219,6 +259,11 @@ func TestValidate(t *testing.T) {
 	for _, part := range []string{"woody", "emacs", `"core"`, "relative", `"a" is given twice`, "b: version"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not mention %s:\n%v", part, err)
+		}
+	}
+	for _, name := range []string{"extra", "options", "local", ".", "a/b", "a]", "a\tb", "a\nb"} {
+		if err := (archtest.Options{Suite: archtest.Synthetic, Repository: name}).Validate(); !errors.Is(err, archtest.ErrInvalid) {
+			t.Errorf("repository %q: got %v, want ErrInvalid", name, err)
 		}
 	}
 }

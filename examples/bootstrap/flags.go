@@ -77,10 +77,13 @@ func (o *options) systemFlags(f *flag.FlagSet) {
 
 // complete fills in what flags give in another form than the Config has it.
 func (o *options) complete() error {
+	var errs []error
+	if o.mirrors == nil && (o.date != "" || o.repositories != nil || o.sigLevel != "") {
+		errs = append(errs, errors.New("-date, -repo and -siglevel are about a -mirror: give one"))
+	}
 	if o.repositories == nil {
 		o.repositories = list{"core", "extra"}
 	}
-	var errs []error
 	if o.date != "" {
 		day, err := time.Parse(time.DateOnly, o.date)
 		errs = append(errs, err)

@@ -144,10 +144,15 @@ func TestUsage(t *testing.T) {
 			t.Errorf("the help says nothing about %s", want)
 		}
 	}
-	for _, args := range [][]string{nil, {"root", "gw"}, {"-nosuch"}, {"-key", "/nonexistent", "r", "h", "p"}, {"-dns", "x", "r", "h", "p"}, {"-date", "today", "r", "h", "p"},
-		{"-file", "x", "r", "h", "p"}, {"-address", "10.0.0.1", "r", "h", "p"}, {"-authorized-keys", "/nonexistent", "r", "h", "p"}, {"/nonexistent", "gw", "/nonexistent"}} {
-		if err := run(context.Background(), args, nil, &out); cli.Status(err) != cli.Misused {
-			t.Errorf("%q was accepted", args)
+	for args, says := range map[string]string{
+		"": "got 0 arguments", "root gw": "got 2 arguments", "-nosuch": "-nosuch", "/nonexistent gw /nopassword": "/nopassword",
+		"-key /nokey r h p": "/nokey", "-authorized-keys /nokey r h p": "/nokey", "-file x r h p": "PATH=FILE", "-file /x=/nofile r h p": "/nofile",
+		"-dns x r h p": `ParseAddr("x")`, "-address 10.0.0.1 r h p": `ParsePrefix("10.0.0.1")`, "-gateway x r h p": `ParseAddr("x")`,
+		"-mirror m -date today r h p": `"today"`, "-date 2018-05-01 r h p": "-mirror", "-repo core r h p": "-mirror", "-siglevel Never r h p": "-mirror",
+	} {
+		err := run(context.Background(), strings.Fields(args), nil, &out)
+		if cli.Status(err) != cli.Misused || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v; want to be told of %s", args, err, says)
 		}
 	}
 }

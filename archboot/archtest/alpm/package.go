@@ -1,10 +1,10 @@
 package alpm
 
 import (
+	"bytes"
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -92,7 +92,7 @@ func (p Package) buildDate() time.Time {
 // open returns the content of a regular file and its length.
 func (f File) open() (io.ReadCloser, int64, error) {
 	if f.Source == "" {
-		return io.NopCloser(strings.NewReader(string(f.Data))), int64(len(f.Data)), nil
+		return io.NopCloser(bytes.NewReader(f.Data)), int64(len(f.Data)), nil
 	}
 	file, err := os.Open(f.Source)
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 )
 
 // Write writes the package as a .pkg.tar.zst archive and returns its database
-// entry. It reads each File.Source twice, first for the digests in .MTREE; a file
-// that changes in between makes it fail. Parent directories that are not listed
-// are added with mode 0755 and owner root.
+// entry. It reads each File.Source twice, first for the digests in .MTREE: the files
+// must not change meanwhile. Parent directories that are not listed are added with mode
+// 0755 and owner root. A package that Validate refuses is [ErrInvalid].
 func Write(w io.Writer, p Package) (Entry, error) {
 	if err := p.Validate(); err != nil {
 		return Entry{}, err
