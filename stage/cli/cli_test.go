@@ -82,6 +82,8 @@ func TestMisuse(t *testing.T) {
 		{"-rollback first -from first -shell", "-rollback runs nothing: leave -from and -shell out"},
 		{"-diff first -checkpoint x", "-diff runs nothing: leave -checkpoint out"},
 		{"-v -q", "-v and -q"},
+		{"-from second -skip first,second", `stage "one/second": invalid: it is left out (asked for); see prog -h`},
+		{"-only one -until two/first", `stage "two/first": invalid: it is not among the stages wanted; see prog -h`},
 		{"-report nowhere/page.html", "-report: stat nowhere: no such file"},
 		{"-junit .", "-junit: .: is a directory"},
 		{"-trace cli_test.go/x", "-trace: "},

@@ -214,11 +214,14 @@ func (f *Flags) check(plan stage.Plan, machine string) error {
 	err = lab.Check(f.Steering())
 	for _, name := range []string{f.Rollback, f.Explain, f.Diff} {
 		if err == nil && name != "" {
-			err = lab.Check(stage.Steering{Until: name})
+			err = lab.Check(stage.Steering{Skip: []string{name}}) // which only looks for it
 		}
 	}
-	if err != nil {
+	if errors.Is(err, stage.ErrNotFound) {
 		return fmt.Errorf("%w; the stages are %s", err, listing(plan))
+	}
+	if err != nil {
+		return err
 	}
 	if f.Shell && f.shellMachine(plan, machine) == "" {
 		return errors.New("-shell: in which machine? -only MACHINE or -until MACHINE/STAGE tells")
