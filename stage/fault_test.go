@@ -149,21 +149,31 @@ func TestDamagedState(t *testing.T) {
 	}
 }
 
+// TestMachineDiesInTheMiddle: the error says so, also where it quotes a whole script, of which
+// only what came of it is said.
 func TestMachineDiesInTheMiddle(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, single("one", "two"))
-	f.plan.Setups[0].Stages[1].Steps = []stage.Step{command{"crash"}}
-	f.machines["gw"].Handle("crash", func(context.Context, *stagetest.Proc) error {
-		f.machines["gw"].Die()
-		return errors.New("connection lost")
-	})
-	_, err := f.lab().Run(context.Background(), stage.Steering{})
-	if err == nil || !strings.Contains(err.Error(), "the machine is no longer running") {
-		t.Errorf("error %v", err)
+	for text, want := range map[string]string{
+		"connection lost":  "connection lost (the machine is no longer running)\n",
+		"sh -c 'one\ntwo'": "exit status 4 (the machine is no longer running)\n",
+	} {
+		f := newFixture(t, single("one", "two"))
+		f.plan.Setups[0].Stages[1].Steps = []stage.Step{command{"crash"}}
+		f.machines["gw"].Handle("crash", func(context.Context, *stagetest.Proc) error {
+			f.machines["gw"].Die()
+			if !strings.Contains(text, "\n") {
+				return errors.New(text)
+			}
+			return fmt.Errorf("%s: %w", text, stagetest.ExitError(4))
+		})
+		_, err := f.lab().Run(context.Background(), stage.Steering{})
+		if err == nil || !strings.HasPrefix(err.Error(), `gw/two: step "crash": `+want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+		f.plan = single("one", "two")
+		f.run(stage.Steering{}, "gw/two")
+		f.wantLog("gw", "one two")
 	}
-	f.plan = single("one", "two")
-	f.run(stage.Steering{}, "gw/two")
-	f.wantLog("gw", "one two")
 }
 
 // halfway is a machine whose first start fails and leaves it running.
