@@ -9,6 +9,7 @@ import (
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/check"
+	"github.com/prologin/rig/stage/internal/name"
 )
 
 // Flags are the flags that every program has.
@@ -122,7 +123,8 @@ func (f *Flags) registerVerbosity(fs *flag.FlagSet) {
 // validate reports everything that is wrong whatever the plan.
 func (f *Flags) validate() error {
 	var errs []error
-	errs = append(errs, OneOf("on-failure", f.OnFailure, "stop", "keep", "shell", "rollback"))
+	errs = append(errs, OneOf("on-failure", f.OnFailure, "stop", "keep", "shell", "rollback"),
+		checkpointName("checkpoint", f.Checkpoint), checkpointName("restore", f.Restore))
 	if f.Verbose && f.Quiet {
 		errs = append(errs, errors.New("-v and -q exclude each other"))
 	}
@@ -133,6 +135,16 @@ func (f *Flags) validate() error {
 		errs = append(errs, fmt.Errorf("%s runs nothing: leave %s out", acts[0], strings.Join(idle, " and ")))
 	}
 	return errors.Join(errs...)
+}
+
+func checkpointName(flag, value string) error {
+	if value == "" {
+		return nil
+	}
+	if err := name.Check(value); err != nil {
+		return fmt.Errorf("-%s %q: %w", flag, value, err)
+	}
+	return nil
 }
 
 // idle lists the flags given that mean nothing where no stage is run. A checkpoint that is
