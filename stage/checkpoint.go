@@ -195,7 +195,8 @@ func (l *Lab) beginAt(ctx context.Context, name string) (r *run, c Checkpoint, u
 }
 
 // RestoreCheckpoint makes all trees those of a checkpoint, and starts the machines
-// that ran then. A machine that the checkpoint does not have is left alone.
+// that ran then. A machine that the checkpoint does not have is left alone, and named in an
+// [EventNote].
 func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
 	r, c, unlock, err := l.beginAt(ctx, name)
 	if err != nil {
@@ -212,6 +213,7 @@ func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
 	return r.each(func(m *machine) error {
 		tree, ok := c.Trees[m.setup.Machine]
 		if !ok {
+			m.note("it is left as it is: the checkpoint %s does not have it", name)
 			return nil
 		}
 		if err := m.discard(ctx); err != nil {
