@@ -454,6 +454,28 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// rude is a check that sees what would clear the terminal it is shown on.
+type rude struct{ command }
+
+func (rude) Probe(context.Context, *stage.Session) error {
+	return fmt.Errorf("%w: status \x1b[2J\x1b]0;title\x07200\x00\nand more", stage.ErrInvalid)
+}
+
+func TestCheckErrorsAreSafeToShow(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, single("one"))
+	f.plan.Setups[0].Stages[0].Checks = []stage.Check{rude{command{"rude"}}}
+	_, err := f.lab().Run(context.Background(), stage.Steering{})
+	const want = "invalid: status 200·\nand more"
+	if failed := f.kinds(stage.EventCheckFailed); len(failed) != 1 || failed[0].Err != want {
+		t.Errorf("events %+v", failed)
+	}
+	var e *stage.Error
+	if !errors.As(err, &e) || !strings.HasSuffix(e.Err.Error(), want) {
+		t.Errorf("error %q", err)
+	}
+}
+
 func TestFailurePolicies(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
