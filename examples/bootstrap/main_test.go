@@ -144,10 +144,14 @@ func TestUsage(t *testing.T) {
 			t.Errorf("the help says nothing about %s", want)
 		}
 	}
-	for _, args := range [][]string{nil, {"root", "gw"}, {"-nosuch"}, {"-key", "/nonexistent", "r", "h", "p"}, {"-dns", "x", "r", "h", "p"}, {"-date", "today", "r", "h", "p"},
-		{"-file", "x", "r", "h", "p"}, {"-address", "10.0.0.1", "r", "h", "p"}, {"-authorized-keys", "/nonexistent", "r", "h", "p"}, {"/nonexistent", "gw", "/nonexistent"}} {
-		if err := run(context.Background(), args, nil, &out); cli.Status(err) != cli.Misused {
+	for _, args := range [][]string{nil, {"root", "gw"}, {"-nosuch"}, {"-key", "/nonexistent", "r", "h", "p"}, {"-dns", "x", "r", "h", "p"}, {"-gateway", "x", "r", "h", "p"}, {"-packages", "a,,b", "r", "h", "p"}, {"-date", "today", "r", "h", "p"},
+		{"-file", "x", "r", "h", "p"}, {"-address", "10.0.0.1", "r", "h", "p"}, {"-authorized-keys", "/nonexistent", "r", "h", "p"},
+		{"/nonexistent", "gw", "/nonexistent"}} {
+		err := run(context.Background(), args, nil, &out)
+		if cli.Status(err) != cli.Misused {
 			t.Errorf("%q was accepted", args)
+		} else if args != nil && args[0][0] == '-' && !strings.Contains(err.Error(), args[0]) {
+			t.Errorf("%q is answered without the flag: %v", args, err)
 		}
 	}
 }
