@@ -125,6 +125,7 @@ func (f *Flags) validate() error {
 	var errs []error
 	errs = append(errs, OneOf("on-failure", f.OnFailure, "stop", "keep", "shell", "rollback"),
 		checkpointName("checkpoint", f.Checkpoint), checkpointName("restore", f.Restore))
+	errs = append(errs, f.sameFile())
 	if f.Verbose && f.Quiet {
 		errs = append(errs, errors.New("-v and -q exclude each other"))
 	}
@@ -135,6 +136,18 @@ func (f *Flags) validate() error {
 		errs = append(errs, fmt.Errorf("%s runs nothing: leave %s out", acts[0], strings.Join(idle, " and ")))
 	}
 	return errors.Join(errs...)
+}
+
+// sameFile reports two reports that would be written over each other.
+func (f *Flags) sameFile() error {
+	by := map[string]string{}
+	for _, report := range []struct{ flag, file string }{{"-json", f.JSON}, {"-junit", f.JUnit}, {"-report", f.Report}, {"-trace", f.Trace}} {
+		if other := by[report.file]; other != "" && report.file != "" {
+			return fmt.Errorf("%s and %s name the same file, %s", other, report.flag, report.file)
+		}
+		by[report.file] = report.flag
+	}
+	return nil
 }
 
 func checkpointName(flag, value string) error {
@@ -160,6 +173,16 @@ func (f *Flags) idle() (names []string) {
 		if flag.given {
 			names = append(names, flag.name)
 		}
+	}
+	return names
+}
+
+// Asked lists the flags given that say what to run and what becomes of the machines, for a
+// program with flags of its own beside which they mean nothing.
+func (f *Flags) Asked() []string {
+	names := append(f.acts(), f.idle()...)
+	if f.Keep {
+		names = append(names, "-keep")
 	}
 	return names
 }
