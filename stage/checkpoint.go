@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prologin/rig/internal/nearest"
+	"github.com/prologin/rig/stage/internal/name"
 )
 
 // Checkpoint is one name for the state of all machines at one moment.
@@ -85,9 +88,9 @@ func (l *Lab) Checkpoint(ctx context.Context, name string) (c Checkpoint, err er
 }
 
 // checkCheckpoint refuses, among others, a name that leads to another file.
-func checkCheckpoint(name string) error {
-	if err := checkName(name); err != nil {
-		return fmt.Errorf("checkpoint %q: %w: %v", name, ErrInvalid, err)
+func checkCheckpoint(point string) error {
+	if err := name.Check(point); err != nil {
+		return fmt.Errorf("checkpoint %q: %w: %v", point, ErrInvalid, err)
 	}
 	return nil
 }
@@ -133,28 +136,40 @@ func (r *run) saveTogether(ctx context.Context, name string) (err error) {
 
 // Checkpoints lists the checkpoints, oldest first.
 func (l *Lab) Checkpoints() ([]Checkpoint, error) {
-	entries, err := os.ReadDir(l.dir.path("checkpoints"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	names, err := l.checkpointNames()
+	if err != nil {
 		return nil, err
 	}
 	var out []Checkpoint
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok {
-			c, err := l.loadCheckpoint(name)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, c)
+	for _, name := range names {
+		c, err := l.loadCheckpoint(name)
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b Checkpoint) int { return a.Time.Compare(b.Time) })
 	return out, nil
 }
 
+func (l *Lab) checkpointNames() (names []string, err error) {
+	entries, err := os.ReadDir(l.dir.path("checkpoints"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 func (l *Lab) loadCheckpoint(name string) (c Checkpoint, err error) {
 	data, err := os.ReadFile(l.checkpointFile(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("checkpoint %q: %w", name, ErrNotFound)
+		known, _ := l.checkpointNames()
+		return c, fmt.Errorf("checkpoint %q: %w%s", name, ErrNotFound, nearest.Hint(name, known))
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &c)
@@ -180,7 +195,8 @@ func (l *Lab) beginAt(ctx context.Context, name string) (r *run, c Checkpoint, u
 }
 
 // RestoreCheckpoint makes all trees those of a checkpoint, and starts the machines
-// that ran then. A machine that the checkpoint does not have is left alone.
+// that ran then. A machine that the checkpoint does not have is left alone, and named in an
+// [EventNote].
 func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
 	r, c, unlock, err := l.beginAt(ctx, name)
 	if err != nil {
@@ -197,6 +213,7 @@ func (l *Lab) RestoreCheckpoint(ctx context.Context, name string) error {
 	return r.each(func(m *machine) error {
 		tree, ok := c.Trees[m.setup.Machine]
 		if !ok {
+			m.note("it is left as it is: the checkpoint %s does not have it", name)
 			return nil
 		}
 		if err := m.discard(ctx); err != nil {

@@ -71,7 +71,7 @@ func (m *machine) check(ctx context.Context, w *work, s *Session, c Check, e Eve
 			return looks, context.Cause(outer)
 		}
 		// What a probe says that was cut off by the deadline is of no interest.
-		if now := m.secret.redactText(err.Error()); ctx.Err() == nil && now != seen {
+		if now := visible(m.secret.redactText(err.Error())); ctx.Err() == nil && now != seen {
 			seen, since = now, time.Now()
 			e.Kind, e.Err = EventCheckWaiting, seen
 			m.emit(e)

@@ -98,6 +98,15 @@ func cause(err error) string {
 	return line + " …"
 }
 
+// remarked is an error with something to say of it that must not get lost in a long text.
+type remarked struct {
+	err    error
+	remark string
+}
+
+func (r *remarked) Error() string { return fmt.Sprintf("%s (%s)", cause(r.err), r.remark) }
+func (r *remarked) Unwrap() error { return r.err }
+
 // ExitCode returns the exit status of the command that err is about, or -1 if it is
 // about none.
 func ExitCode(err error) int {

@@ -26,3 +26,20 @@ func TestSweepFiles(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUnknownHolder: the lock's file is empty for a moment after the lock was taken.
+func TestUnknownHolder(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "lock")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got := readHolder(f).String(); got != "another program" {
+		t.Errorf("it is held by %s", got)
+	}
+}

@@ -80,6 +80,28 @@ func TestNeedsAcrossMachines(t *testing.T) {
 	})
 }
 
+// TestContradictions: what cannot all be done is not done in part.
+func TestContradictions(t *testing.T) {
+	t.Parallel()
+	plan := pair()
+	plan.Setups[1].Stages[2].Skip = "not ready"
+	f := newFixture(t, plan)
+	for _, tt := range []struct {
+		s    stage.Steering
+		want string
+	}{
+		{stage.Steering{From: "g2", Skip: []string{"gw/g2"}}, `stage "g2": invalid: it is left out (asked for)`},
+		{stage.Steering{Rerun: []string{"w1", "g3"}}, `stage "g3": invalid: it is left out (not ready)`},
+		{stage.Steering{Until: "w2", Skip: []string{"w2"}}, `stage "w2": invalid: it is left out (asked for)`},
+		{stage.Steering{Only: []string{"gw"}, Until: "w2"}, `stage "w2": invalid: it is not among the stages wanted`},
+	} {
+		if err := f.lab().Check(tt.s); !errors.Is(err, stage.ErrInvalid) || err.Error() != tt.want {
+			t.Errorf("%+v: error %v, want %q", tt.s, err, tt.want)
+		}
+	}
+	f.run(stage.Steering{Only: []string{"web"}, Until: "g1"}, "gw/g1") // which web needs
+}
+
 func TestOnlyOfflineRestore(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, pair())

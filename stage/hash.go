@@ -28,8 +28,8 @@ type entry struct {
 	sum  string // content's hash, or a symlink's target
 }
 
-// manifest returns one line for each file of the tree at path: type, mode, owner,
-// content's hash and name, in lexical order. The tree may be a single file; a symlink
+// manifest returns one line for each file of the tree at path: type, mode, owner, a
+// device's number, content's hash and name, in lexical order. The tree may be a single file; a symlink
 // given as path is followed, those inside are not.
 func (h *hasher) manifest(ctx context.Context, path string, owner bool) (string, error) {
 	entries, err := list(path)
@@ -64,8 +64,12 @@ func (h *hasher) manifest(ctx context.Context, path string, owner bool) (string,
 
 func (e *entry) write(b *strings.Builder, owner bool) {
 	fmt.Fprintf(b, "%v ", e.info.Mode())
-	if st, ok := e.info.Sys().(*syscall.Stat_t); ok && owner {
+	st, ok := e.info.Sys().(*syscall.Stat_t)
+	if ok && owner {
 		fmt.Fprintf(b, "%d:%d ", st.Uid, st.Gid)
+	}
+	if ok && e.info.Mode()&fs.ModeDevice != 0 {
+		fmt.Fprintf(b, "device %d ", st.Rdev)
 	}
 	if e.sum != "" {
 		fmt.Fprintf(b, "%q ", e.sum)

@@ -21,6 +21,9 @@ type holder struct {
 }
 
 func (h holder) String() string {
+	if h.PID == 0 { // it has only just taken it
+		return "another program"
+	}
 	return fmt.Sprintf("process %d on %s (%s) since %s", h.PID, h.Host, h.Command, h.Since.Format(time.DateTime))
 }
 

@@ -148,6 +148,15 @@ func printable(line []byte) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
+// visible is printable for several lines.
+func visible(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable([]byte(line))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // escapeLen returns the length of the terminal control sequence (ECMA-48) that b
 // begins with, or 0.
 func escapeLen(b []byte) int {

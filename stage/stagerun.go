@@ -172,7 +172,7 @@ func (m *machine) steps(ctx context.Context, w *work, s *Session, out *output) e
 // describe makes the error of a step or check, adding what became of the machine.
 func (m *machine) describe(ctx context.Context, op string, w *work, step string, err error) *Error {
 	if remark := m.health(ctx); remark != "" {
-		err = fmt.Errorf("%w (%s)", err, remark)
+		err = &remarked{err, remark}
 	}
 	e := &Error{Op: op, Machine: m.setup.Machine, Stage: w.Name, Step: m.secret.redactText(step), Err: m.secret.redactError(err)}
 	e.Resume, e.Shell = m.opts.Hint(m.setup.Machine, w.Name)

@@ -9,7 +9,8 @@ import (
 
 // Steering narrows a run or makes it go back. Stages are named "machine/stage", or
 // by their own name where only one machine has it. The zero value runs whatever is
-// not cached.
+// not cached. What contradicts itself, such as to go back to a stage that is left out, is
+// an error that matches [ErrInvalid].
 type Steering struct {
 	// From goes back to just before this stage and runs it and all that come after
 	// it or need it, cached or not.
@@ -79,7 +80,10 @@ func (l *Lab) steer(s Steering) (steered, error) {
 			return out, err
 		}
 		if !out.wanted[i] {
-			return out, fmt.Errorf("stage %q: %w: it is not among the stages wanted", name, ErrInvalid)
+			return out, notWanted(name)
+		}
+		if err := out.left(name, i); err != nil {
+			return out, err
 		}
 		for j := range l.graph.descendants(i) {
 			if _, ok := out.forced[j]; !ok || i == j {
@@ -90,16 +94,20 @@ func (l *Lab) steer(s Steering) (steered, error) {
 	return out, nil
 }
 
-// narrow applies Until and Only.
-func (l *Lab) narrow(s Steering, out *steered) error {
-	var last []int
-	if s.Until != "" {
-		i, err := l.resolve(s.Until)
-		if err != nil {
-			return err
-		}
-		last = append(last, i)
+func notWanted(name string) error {
+	return fmt.Errorf("stage %q: %w: it is not among the stages wanted", name, ErrInvalid)
+}
+
+// left is the error of naming a stage that is left out.
+func (s *steered) left(name string, node int) error {
+	if why, ok := s.skip[node]; ok {
+		return fmt.Errorf("stage %q: %w: it is left out (%s)", name, ErrInvalid, why)
 	}
+	return nil
+}
+
+// narrow applies Only and Until.
+func (l *Lab) narrow(s Steering, out *steered) error {
 	var machines []string
 	for _, setup := range l.plan.Setups {
 		machines = append(machines, setup.Machine)
@@ -109,20 +117,27 @@ func (l *Lab) narrow(s Steering, out *steered) error {
 			return fmt.Errorf("machine %q: %w%s", name, ErrNotFound, nearest.Hint(name, machines))
 		}
 	}
-	if s.Until == "" && len(s.Only) == 0 {
+	if len(s.Only) > 0 {
+		var last []int
+		for i, n := range l.graph.nodes {
+			if slices.Contains(s.Only, n.ref.machine) {
+				last = append(last, i)
+			}
+		}
+		out.wanted = l.graph.ancestors(last...)
+	}
+	if s.Until == "" {
 		return nil
 	}
-	for i, n := range l.graph.nodes {
-		if slices.Contains(s.Only, n.ref.machine) {
-			last = append(last, i)
-		}
+	i, err := l.resolve(s.Until)
+	if err != nil {
+		return err
 	}
-	wanted := l.graph.ancestors(last...)
-	if s.Until != "" {
-		wanted = l.graph.ancestors(last[0])
+	if !out.wanted[i] {
+		return notWanted(s.Until)
 	}
-	out.wanted = wanted
-	return nil
+	out.wanted = l.graph.ancestors(i)
+	return out.left(s.Until, i)
 }
 
 // stage returns the stage that r names, which must exist.

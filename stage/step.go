@@ -30,7 +30,7 @@ type Check interface {
 
 	// Probe looks once and returns nil if the condition holds. Otherwise the error's
 	// text is what was seen instead. An error that matches [ErrInvalid] says that
-	// looking again is of no use.
+	// looking again is of no use. It must return soon after ctx ends.
 	Probe(ctx context.Context, s *Session) error
 }
 

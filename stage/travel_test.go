@@ -95,6 +95,30 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// TestCheckpointOfFewer: that a machine is not of the time that the others go back to is said.
+func TestCheckpointOfFewer(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t, pair())
+	both := f.plan
+	f.plan.Setups = both.Setups[1:]
+	delete(f.machines, "web")
+	f.run(stage.Steering{}, "gw/g1", "gw/g2", "gw/g3")
+	if _, err := f.lab().Checkpoint(ctx, "alone"); err != nil {
+		t.Fatal(err)
+	}
+	f.plan = both
+	f.restart()
+	f.run(stage.Steering{}, "web/w1", "web/w2", "web/w3")
+	if err := f.lab().RestoreCheckpoint(ctx, "alone"); err != nil {
+		t.Fatal(err)
+	}
+	notes := f.kinds(stage.EventNote)
+	if len(notes) != 1 || notes[0].Machine != "web" || !strings.Contains(notes[0].Text, "checkpoint alone does not have it") {
+		t.Errorf("notes %+v", notes)
+	}
+}
+
 // TestCheckpointNames: a name that leads out of the directory of checkpoints is none, or
 // removing it would remove some other record.
 func TestCheckpointNames(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/prologin/rig/internal/nearest"
+	"github.com/prologin/rig/stage/internal/name"
 )
 
 // Validate returns every fault of the plan at once, or nil. Each fault matches
@@ -16,7 +17,7 @@ func (p Plan) Validate() error {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%w plan: "+format, append([]any{ErrInvalid}, args...)...))
 	}
-	if err := checkName(p.Name); err != nil {
+	if err := name.Check(p.Name); err != nil {
 		fault("lab %q: %v", p.Name, err)
 	}
 	if len(p.Setups) == 0 {
@@ -24,7 +25,7 @@ func (p Plan) Validate() error {
 	}
 	machines := map[string]bool{}
 	for _, s := range p.Setups {
-		if err := checkName(s.Machine); err != nil {
+		if err := name.Check(s.Machine); err != nil {
 			fault("machine %q: %v", s.Machine, err)
 		}
 		if machines[s.Machine] {
@@ -40,7 +41,7 @@ func (p Plan) Validate() error {
 func (s Setup) validate(fault func(string, ...any)) {
 	seen := map[string]bool{}
 	for _, st := range s.Stages {
-		if err := checkName(st.Name); err != nil {
+		if err := name.Check(st.Name); err != nil {
 			fault("stage %s/%q: %v", s.Machine, st.Name, err)
 		}
 		if seen[st.Name] {
@@ -109,25 +110,4 @@ func (p Plan) refs() []string {
 		}
 	}
 	return refs
-}
-
-// maxName leaves room for a key in a file name made of a stage's name.
-const maxName = 100
-
-func checkName(name string) error {
-	if name == "" {
-		return errors.New("empty name")
-	}
-	if len(name) > maxName {
-		return fmt.Errorf("name longer than %d bytes", maxName)
-	}
-	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
-		return fmt.Errorf("name begins with %q", name[:1])
-	}
-	for _, c := range name {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._-", c)) {
-			return fmt.Errorf("%q is none of letters, digits, '.', '_' and '-'", c)
-		}
-	}
-	return nil
 }

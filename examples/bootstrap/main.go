@@ -57,8 +57,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, out io.Writer) err
 func misused(err error) error { return cli.Usage(fmt.Errorf("%w; see bootstrap -h", err)) }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stderr)
 	if err == nil {
 		return

@@ -147,7 +147,7 @@ func TestUsage(t *testing.T) {
 	for args, says := range map[string]string{
 		"": "got 0 arguments", "root gw": "got 2 arguments", "-nosuch": "-nosuch", "/nonexistent gw /nopassword": "/nopassword",
 		"-key /nokey r h p": "/nokey", "-authorized-keys /nokey r h p": "/nokey", "-file x r h p": "PATH=FILE", "-file /x=/nofile r h p": "/nofile",
-		"-dns x r h p": `ParseAddr("x")`, "-address 10.0.0.1 r h p": `ParsePrefix("10.0.0.1")`, "-gateway x r h p": `ParseAddr("x")`,
+		"-dns x r h p": "-dns", "-address 10.0.0.1 r h p": "-address", "-gateway x r h p": "-gateway", "-packages a,,b r h p": "-packages",
 		"-mirror m -date today r h p": `"today"`, "-date 2018-05-01 r h p": "-mirror", "-repo core r h p": "-mirror", "-siglevel Never r h p": "-mirror",
 	} {
 		err := run(context.Background(), strings.Fields(args), nil, &out)

@@ -30,7 +30,8 @@ The packages of a certain day, so that the same command makes the same root agai
 
   bootstrap -mirror https://MIRROR -date 2018-05-01 ./gw gw ./password
 
-Ctrl-C leaves ROOT empty again. After a crash, run the same command again.
+Ctrl-C leaves ROOT empty again; a second one ends it at once. After that, or after a
+crash, run the same command again.
 Exit status: 0 done, 1 it failed, 2 wrong usage, 130 interrupted.
 
 Flags:

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/prologin/rig/archboot"
 	"github.com/prologin/rig/archboot/archtest"
 	"github.com/prologin/rig/internal/syspkg"
@@ -45,11 +43,11 @@ type Lab struct {
 // ErrNotRoot says that making a lab needs root.
 var ErrNotRoot = errors.New("must run as root: try it with sudo")
 
-// Open makes the lab; all its errors are a *[HostError]. It does so in the order in which a host is likely to refuse: nothing
-// lasting is made before all that can be in the way has been looked at. It needs
-// root, installs missing system packages unless NoInstall is set, and blocks until
-// ctx ends while another program has the lab. A first time takes a minute, for
-// the mirror. The lab must be closed.
+// Open makes the lab, in the order in which a host is likely to refuse: nothing lasting is
+// made before all that can be in the way has been looked at. It needs root, installs
+// missing system packages unless NoInstall is set, and blocks until ctx ends while another
+// program has the lab. A first time takes a minute, for the mirror. All errors but those of
+// [Options.Complete] are a *[HostError]. The lab must be closed.
 func Open(ctx context.Context, c Config, o Options) (_ *Lab, err error) {
 	l, err := newLab(c, o)
 	if err != nil {
@@ -163,18 +161,21 @@ func (l *Lab) Find(ctx context.Context, name string) (*nspawn.Machine, error) {
 
 func (l *Lab) onClose(f func(context.Context) error) { l.undo = append(l.undo, f) }
 
-// closePatience is how long a machine that will not power off may hold us up.
+// closePatience is how long machines that will not power off may hold us up, and all the
+// rest once more.
 const closePatience = time.Minute
 
 // Close stops the machines and undoes what Open made, but for what Keep is to leave
 // and what the next run goes on from. It does so also when ctx has ended.
 func (l *Lab) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
 	defer cancel()
 	var errs []error
 	if l.host != nil && l.net != nil && !l.Keep {
-		errs = append(errs, l.each(func(m *machine) error { return m.Stop(ctx) })) // they use all the rest
+		errs = append(errs, l.each(func(m *machine) error { return m.Stop(stopping) })) // they use all the rest
 	}
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	defer cancel()
 	for _, f := range slices.Backward(l.undo) {
 		errs = append(errs, f(ctx))
 	}
@@ -185,15 +186,15 @@ func (l *Lab) Close(ctx context.Context) error {
 // each calls f for all machines side by side, for those first that boot from the
 // tree of another.
 func (l *Lab) each(f func(*machine) error) error {
-	var errs [2]error
-	for i, diskless := range []bool{true, false} {
-		var g errgroup.Group
-		for j := range l.Machines {
-			if m := &l.Machines[j]; (m.Boots != nil) == diskless {
-				g.Go(func() error { return f(l.machine(m)) })
+	errs := make([]error, len(l.Machines))
+	for _, diskless := range []bool{true, false} {
+		var machines sync.WaitGroup
+		for i := range l.Machines {
+			if m := &l.Machines[i]; (m.Boots != nil) == diskless {
+				machines.Go(func() { errs[i] = f(l.machine(m)) })
 			}
 		}
-		errs[i] = g.Wait()
+		machines.Wait()
 	}
-	return errors.Join(errs[:]...)
+	return errors.Join(errs...)
 }

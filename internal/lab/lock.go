@@ -31,7 +31,10 @@ func (l *Lab) lock(ctx context.Context) error {
 			return err
 		}
 		if !waiting {
-			holder, _ := os.ReadFile(l.lockFile())
+			holder := "another program"
+			if data, err := os.ReadFile(l.lockFile()); err == nil && len(data) > 0 { // not yet, right after it took the lock
+				holder = string(data)
+			}
 			l.say("waiting for %s, which works on the lab in %s", holder, l.State)
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -161,8 +162,17 @@ func (m *machine) Exec(ctx context.Context, c stage.Command) error {
 	if err != nil {
 		return err
 	}
-	cmd := found.Command(ctx, c.Args[0], c.Args[1:]...)
-	cmd.Env, cmd.Dir = append(cmd.Environ(), c.Env...), c.Dir
+	// In a session of its own: Ctrl-C is for the program, whose terminal is none of the
+	// machine's. Where a machine has a user namespace this is so, and cannot be asked for.
+	err = execute(found.Command(ctx, c.Args[0], c.Args[1:]...), c, &syscall.SysProcAttr{Setsid: true})
+	if errors.Is(err, nspawn.ErrNotSupported) {
+		err = execute(found.Command(ctx, c.Args[0], c.Args[1:]...), c, nil)
+	}
+	return err
+}
+
+func execute(cmd *nspawn.Cmd, c stage.Command, attr *syscall.SysProcAttr) error {
+	cmd.Env, cmd.Dir, cmd.SysProcAttr = append(cmd.Environ(), c.Env...), c.Dir, attr
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	return cmd.Run()
 }

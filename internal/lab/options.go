@@ -29,8 +29,8 @@ type Options struct {
 	// Launcher is "systemd" or "direct", Network "zone" or "bridge".
 	Launcher, Network string
 	// Mirror is the URL of an Arch mirror, the Debian suite that the embedded one is
-	// made of, or "none", which leaves it to what the base says itself; MirrorKeys is a file with the keys to trust for a URL. Cache is where
-	// the embedded mirror is kept.
+	// made of, or "none", which leaves it to what the base says itself. MirrorKeys is a
+	// file with the keys to trust for a URL, Cache where the embedded mirror is kept.
 	Mirror, MirrorKeys, Cache string
 	// Base is a directory with a root to clone machines from in place of installing one.
 	Base string

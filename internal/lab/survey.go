@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"github.com/prologin/rig/nspawn"
@@ -197,17 +198,16 @@ func (l *Lab) surveyVolumes(ctx context.Context, store *snapshot.Store, own bool
 
 // surveyMounts finds what is mounted below the lab's directories, but for the pool.
 func (l *Lab) surveyMounts(context.Context) (items []Item, err error) {
-	data, err := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(line)
-		if len(fields) < 5 || fields[4] == l.poolDir() || !l.below(fields[4]) {
+	mounts, err := mountinfo.GetMounts(nil)
+	for _, m := range slices.Backward(mounts) { // the innermost first
+		name := m.Mountpoint
+		if name == l.poolDir() || !l.below(name) {
 			continue
 		}
-		items = append(items, Item{Kind: "mount", Name: fields[4], remove: func(context.Context) error {
-			return unix.Unmount(fields[4], unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		items = append(items, Item{Kind: "mount", Name: name, remove: func(context.Context) error {
+			return unix.Unmount(name, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		}})
 	}
-	slices.Reverse(items) // the innermost first
 	return items, err
 }
 

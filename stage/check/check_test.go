@@ -201,6 +201,18 @@ func TestAddress(t *testing.T) {
 	})
 }
 
+// TestResolvesByTheMachine asks what needs no server.
+func TestResolvesByTheMachine(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("getent"); err != nil {
+		t.Skip("needs the program getent")
+	}
+	try(t, []outcome{
+		{check.Resolves{Name: "127.0.0.1", Want: "127.0.0.1", Inside: true}, ""},
+		{check.Resolves{Name: "127.0.0.1", Type: "AAAA", Inside: true}, "no record AAAA"}, // and not ::ffff:127.0.0.1
+	})
+}
+
 func TestPing(t *testing.T) {
 	t.Parallel()
 	if conn, err := net.Dial("ip4:icmp", "127.0.0.1"); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -134,11 +135,17 @@ func (r Resolves) system(ctx context.Context, s *stage.Session) (values []string
 		return nil, nil
 	}
 	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) > 0 && !slices.Contains(values, f[0]) {
+		// Where there is no AAAA, ahostsv6 prints what A says, mapped.
+		if f := strings.Fields(line); len(f) > 0 && !slices.Contains(values, f[0]) && !mapped(f[0]) {
 			values = append(values, f[0])
 		}
 	}
 	return values, err
+}
+
+func mapped(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && a.Is4In6()
 }
 
 func (r Resolves) ask(ctx context.Context, s *stage.Session) ([]string, error) {

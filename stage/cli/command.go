@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prologin/rig/stage"
 )
@@ -113,13 +115,16 @@ func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
 		}
 		return err
 	case c.Restore != "":
-		return lab.RestoreCheckpoint(ctx, c.Restore)
+		return c.restore(ctx, lab)
 	case c.Bisect != "":
 		return c.bisect(ctx, lab)
 	case c.Explain != "":
 		return c.explain(ctx, lab)
 	case c.Diff != "":
 		return c.diff(ctx, lab)
+	}
+	if err := c.free(lab); err != nil {
+		return err
 	}
 	if err := c.run(ctx, lab); err != nil || c.Checkpoint == "" {
 		return err
@@ -129,6 +134,41 @@ func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
 		c.Say("checkpoint %s: %d machines; -restore %s goes back to it", point.Name, len(point.Trees), point.Name)
 	}
 	return err
+}
+
+// free reports, before all that comes before it, that the checkpoint to make is there already.
+func (c *Command) free(lab *stage.Lab) error {
+	if c.Checkpoint == "" {
+		return nil
+	}
+	points, err := lab.Checkpoints()
+	if err != nil {
+		return err
+	}
+	for _, p := range points {
+		if p.Name == c.Checkpoint {
+			return fmt.Errorf("-checkpoint %s: %w, of %s: choose another name", p.Name, fs.ErrExist, p.Time.Format(time.DateTime))
+		}
+	}
+	return nil
+}
+
+func (c *Command) restore(ctx context.Context, lab *stage.Lab) error {
+	err := lab.RestoreCheckpoint(ctx, c.Restore)
+	points, listErr := lab.Checkpoints()
+	if !errors.Is(err, stage.ErrNotFound) || listErr != nil {
+		return err
+	}
+	var names []string
+	for _, p := range points {
+		if names = append(names, p.Name); p.Name == c.Restore {
+			return err // it is a snapshot of it that is missing
+		}
+	}
+	if names == nil {
+		return fmt.Errorf("%w; there are none yet: -checkpoint NAME makes one", err)
+	}
+	return fmt.Errorf("%w; there are %s", err, strings.Join(names, ", "))
 }
 
 func (c *Command) run(ctx context.Context, lab *stage.Lab) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/check"
+	"github.com/prologin/rig/stage/internal/name"
 )
 
 // Flags are the flags that every program has.
@@ -122,7 +123,9 @@ func (f *Flags) registerVerbosity(fs *flag.FlagSet) {
 // validate reports everything that is wrong whatever the plan.
 func (f *Flags) validate() error {
 	var errs []error
-	errs = append(errs, OneOf("on-failure", f.OnFailure, "stop", "keep", "shell", "rollback"))
+	errs = append(errs, OneOf("on-failure", f.OnFailure, "stop", "keep", "shell", "rollback"),
+		checkpointName("checkpoint", f.Checkpoint), checkpointName("restore", f.Restore))
+	errs = append(errs, f.sameFile())
 	if f.Verbose && f.Quiet {
 		errs = append(errs, errors.New("-v and -q exclude each other"))
 	}
@@ -133,6 +136,28 @@ func (f *Flags) validate() error {
 		errs = append(errs, fmt.Errorf("%s runs nothing: leave %s out", acts[0], strings.Join(idle, " and ")))
 	}
 	return errors.Join(errs...)
+}
+
+// sameFile reports two reports that would be written over each other.
+func (f *Flags) sameFile() error {
+	by := map[string]string{}
+	for _, report := range []struct{ flag, file string }{{"-json", f.JSON}, {"-junit", f.JUnit}, {"-report", f.Report}, {"-trace", f.Trace}} {
+		if other := by[report.file]; other != "" && report.file != "" {
+			return fmt.Errorf("%s and %s name the same file, %s", other, report.flag, report.file)
+		}
+		by[report.file] = report.flag
+	}
+	return nil
+}
+
+func checkpointName(flag, value string) error {
+	if value == "" {
+		return nil
+	}
+	if err := name.Check(value); err != nil {
+		return fmt.Errorf("-%s %q: %w", flag, value, err)
+	}
+	return nil
 }
 
 // idle lists the flags given that mean nothing where no stage is run. A checkpoint that is
@@ -148,6 +173,16 @@ func (f *Flags) idle() (names []string) {
 		if flag.given {
 			names = append(names, flag.name)
 		}
+	}
+	return names
+}
+
+// Asked lists the flags given that say what to run and what becomes of the machines, for a
+// program with flags of its own beside which they mean nothing.
+func (f *Flags) Asked() []string {
+	names := append(f.acts(), f.idle()...)
+	if f.Keep {
+		names = append(names, "-keep")
 	}
 	return names
 }
@@ -214,11 +249,14 @@ func (f *Flags) check(plan stage.Plan, machine string) error {
 	err = lab.Check(f.Steering())
 	for _, name := range []string{f.Rollback, f.Explain, f.Diff} {
 		if err == nil && name != "" {
-			err = lab.Check(stage.Steering{Until: name})
+			err = lab.Check(stage.Steering{Skip: []string{name}}) // which only looks for it
 		}
 	}
-	if err != nil {
+	if errors.Is(err, stage.ErrNotFound) {
 		return fmt.Errorf("%w; the stages are %s", err, listing(plan))
+	}
+	if err != nil {
+		return err
 	}
 	if f.Shell && f.shellMachine(plan, machine) == "" {
 		return errors.New("-shell: in which machine? -only MACHINE or -until MACHINE/STAGE tells")

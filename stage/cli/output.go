@@ -32,10 +32,14 @@ type output struct {
 // for those that are written in the end, before anything is done.
 func (c *Command) openOutput() error {
 	o := &output{}
-	for name, file := range map[string]string{"report": c.Report, "junit": c.JUnit, "trace": c.Trace} {
-		if err := hasPlace(file); err != nil {
-			return c.program.usageError(fmt.Errorf("-%s: %w", name, err))
+	var errs []error
+	for _, f := range []struct{ name, file string }{{"report", c.Report}, {"junit", c.JUnit}, {"trace", c.Trace}} {
+		if err := hasPlace(f.file); err != nil {
+			errs = append(errs, fmt.Errorf("-%s: %w", f.name, err))
 		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return c.program.usageError(err)
 	}
 	if c.JSON != "" {
 		w, err := o.create(c.JSON, c.Out)

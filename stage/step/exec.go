@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prologin/rig/stage"
@@ -79,7 +80,7 @@ func (e Exec) Manual(string) []stage.Line {
 // Ingredients adds the command, its surroundings and its input.
 func (e Exec) Ingredients(r *stage.Recipe) {
 	r.Text("command", shell.Join(e.Args...))
-	r.Text("environment", strings.Join(e.Env, "\n"))
+	r.Text("environment", variables(e.Env))
 	r.Text("directory", e.Dir)
 	r.Text("input", e.Stdin)
 	for _, name := range slices.Sorted(maps.Keys(e.Secrets)) {
@@ -88,6 +89,17 @@ func (e Exec) Ingredients(r *stage.Recipe) {
 	if e.StdinSecret != "" {
 		r.Secret("secret input", e.StdinSecret)
 	}
+}
+
+// variables makes one text of an environment, in which no value passes for two variables.
+func variables(env []string) string {
+	lines := slices.Clone(env)
+	for i, v := range lines {
+		if strings.Contains(v, "\n") {
+			lines[i] = strconv.Quote(v)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Run runs the command.
@@ -156,7 +168,7 @@ func (t Script) Manual(string) []stage.Line {
 // Ingredients adds the script and its surroundings.
 func (t Script) Ingredients(r *stage.Recipe) {
 	r.Text("script", t.Text)
-	r.Text("environment", strings.Join(t.Env, "\n"))
+	r.Text("environment", variables(t.Env))
 	r.Text("directory", t.Dir)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/prologin/rig/stage"
@@ -215,6 +216,46 @@ func TestCopy(t *testing.T) {
 	}
 	if _, err := run(t, step.Copy{From: from + "/missing", To: to}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("copy of a missing file: %v", err)
+	}
+}
+
+// TestKeysTellApart has pairs of steps that do different things and look alike.
+func TestKeysTellApart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if os.Geteuid() == 0 {
+		for i, name := range []string{"3", "5"} { // /dev/null and /dev/zero
+			if err := syscall.Mknod(filepath.Join(dir, name), syscall.S_IFCHR|0o666, 1<<8|3+2*i); err != nil {
+				t.Skipf("making a device: %v", err)
+			}
+		}
+	}
+	pairs := [][2]stage.Step{
+		{step.Exec{Args: []string{"a", "b c"}}, step.Exec{Args: []string{"a", "b", "c"}}},
+		{step.Exec{Args: []string{"x"}, Env: []string{"A=1\nB=2"}}, step.Exec{Args: []string{"x"}, Env: []string{"A=1", "B=2"}}},
+		{step.Script{Text: "x", Env: []string{"A=1\nB=2"}}, step.Script{Text: "x", Env: []string{"A=1", "B=2"}}},
+		{step.Copy{From: filepath.Join(dir, "3"), To: "/x"}, step.Copy{From: filepath.Join(dir, "5"), To: "/x"}},
+	}
+	if os.Geteuid() != 0 {
+		pairs = pairs[:3]
+	}
+	for _, pair := range pairs {
+		var keys []string
+		for _, s := range pair {
+			plan := stage.Plan{Name: "lab", Setups: []stage.Setup{{Machine: "here", Stages: []stage.Stage{{Name: "s", Steps: []stage.Step{s}}}}}}
+			lab, err := stage.Open(plan, stage.Options{StateDir: filepath.Join(dir, "state")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			decisions, err := lab.Preview(t.Context(), stage.Steering{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, decisions[0].Key)
+		}
+		if keys[0] == keys[1] {
+			t.Errorf("%+v and %+v have one key", pair[0], pair[1])
+		}
 	}
 }
 

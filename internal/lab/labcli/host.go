@@ -42,7 +42,7 @@ func doctor(ctx context.Context, c *cli.Command, config lab.Config, o lab.Option
 			continue
 		}
 		fmt.Fprintf(c.Out, "%-3s  %-26s %s\n", f.Answer(), f.Topic, f.Detail)
-		if f.Err != nil {
+		if f.Err != nil && f.Remedy != "" {
 			fmt.Fprintf(c.Out, "     %-26s → %s\n", "", f.Remedy)
 		}
 	}

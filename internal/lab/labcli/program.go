@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -80,6 +81,9 @@ func (p *Program) register(fs *flag.FlagSet) {
 
 // run opens the lab, does what the flags ask for, and closes it.
 func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
+	if asked := c.Asked(); p.clean && asked != nil {
+		return cli.Usage(fmt.Errorf("-clean removes everything and does nothing else: leave %s out; see %s -h", strings.Join(asked, " and "), p.Name))
+	}
 	p.options.Keep = c.Keep || c.KeepFailed()
 	listen(c, &p.options)
 	config := p.config(p.Machines())
