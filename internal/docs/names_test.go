@@ -18,6 +18,7 @@ var libraries = map[string]string{
 	"snapshot": "snapshot", "snapshottest": "snapshot/snapshottest",
 	"archboot": "archboot", "archtest": "archboot/archtest", "alpm": "archboot/archtest/alpm",
 	"stage": "stage", "step": "stage/step", "check": "stage/check", "cli": "stage/cli", "stagetest": "stage/stagetest",
+	"view": "stage/view", "report": "stage/report",
 	"rigtest": "rigtest",
 }
 
