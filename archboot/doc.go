@@ -12,8 +12,9 @@
 //
 // The packages come from a mirror by the host's pacman, which Arch has and Debian
 // packages as pacman-package-manager, or by that of a bootstrap tarball; or the root
-// is a clone of one that is there, see [Source]. The root is the same. Only keys that the caller names are trusted
-// to sign. Afterwards the root has a host name, a locale, a time zone, a root
+// is a clone of one that is there, see [Source]. All three ways give the same root.
+// Only keys that the caller names, or else those of the host's pacman, are trusted to
+// sign. Afterwards the root has a host name, a locale, a time zone, a root
 // password, a network configuration, a keyring for its own pacman, and services
 // enabled; it boots under systemd-nspawn, and with a kernel among the packages
 // on metal.

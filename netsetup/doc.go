@@ -79,5 +79,5 @@
 //
 // Changing needs CAP_NET_ADMIN, looking does not, except at iptables' rules and,
 // where networkd or firewalld runs, at the namespace that they are in; entering
-// another namespace needs CAP_SYS_ADMIN.
+// another namespace needs CAP_SYS_ADMIN. Linux is to be 5.14 or newer.
 package netsetup

@@ -48,7 +48,8 @@
 //
 // # Privileges
 //
-// Everything but Config and its methods needs root. A machine without a user
+// Everything but Config and its methods needs root, Linux 5.11 and a systemd-nspawn of
+// version 250, or newer ones; [Preflight] tells what else a host lacks. A machine without a user
 // namespace (Config.Users) is held in by its capabilities and namespaces only: do
 // not run a system in it that you would not run on the host.
 package nspawn

@@ -1,16 +1,16 @@
 // Package snapshot keeps writable trees and frozen copies of them, and puts a tree
 // back to what any of its copies was.
 //
-// A [Store] is a directory. In it each [Volume] is a writable tree with a name, say
-// the root of a machine, found at the path DIR/NAME. A [Snapshot] is a frozen copy of
-// a volume, with a name and [Metadata]: a key that it is looked up by, the snapshot
-// it was built upon, labels. To restore a volume is to make it a copy of one of its
-// snapshots again; to clone a snapshot is to make a new volume that starts as a copy
-// of it.
+// A [Store] is made of a directory. In it each [Volume] is a writable tree with a
+// name, say the root of a machine, found at the path DIR/NAME. A [Snapshot] is a frozen
+// copy of a volume, with a name and [Metadata]: a key that it is looked up by, the
+// snapshot it was built upon, labels. To restore a volume is to make it a copy of one
+// of its snapshots again; to clone a snapshot is to make a new volume that starts as a
+// copy of it.
 //
 // # A volume's life
 //
-//	store, err := snapshot.Open(ctx, "/var/lib/rig", snapshot.Options{})
+//	store, err := snapshot.Open(ctx, "/var/lib/rig", snapshot.Options{}) // exists
 //	gw, err := store.Create(ctx, "gw")           // /var/lib/rig/gw is empty
 //	…                                            // install a system in gw.Path()
 //	base, err := gw.Snapshot(ctx, "base", snapshot.Metadata{Key: key})

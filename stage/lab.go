@@ -80,7 +80,8 @@ const (
 	PolicyKeep Policy = iota
 	// PolicyShell calls Options.Shell and then acts as PolicyStop.
 	PolicyShell
-	// PolicyStop powers the machine off.
+	// PolicyStop ends the machine, at once where it is a [Killer]: nothing of its
+	// tree is wanted any more.
 	PolicyStop
 	// PolicyRollback restores the last completed stage and starts the machine again.
 	PolicyRollback

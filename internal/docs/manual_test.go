@@ -15,6 +15,11 @@ This page is what ` + "`go run ./examples/lab -plan`" + ` prints, so it says wha
 the flag for its own part. A line that begins with a machine's name is typed in that machine
 (` + "`machinectl shell`" + `, or a login), one with host# on the host.
 
+What is copied from /var/lib/rig/sadm is the payload: a checkout of prologin-sadm, or the stand-in,
+which is examples/sadm in this repository. The address 10.0.0.1:8730 is that of the embedded mirror,
+which runs as long as the programs do: by hand, packages come from where pacman.conf says, and any
+address of the internet does for those checks.
+
 `
 
 // testManual compares the page with what the lab's program prints.

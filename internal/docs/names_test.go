@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,6 +19,7 @@ var libraries = map[string]string{
 	"snapshot": "snapshot", "snapshottest": "snapshot/snapshottest",
 	"archboot": "archboot", "archtest": "archboot/archtest", "alpm": "archboot/archtest/alpm",
 	"stage": "stage", "step": "stage/step", "check": "stage/check", "cli": "stage/cli", "stagetest": "stage/stagetest",
+	"view": "stage/view", "report": "stage/report",
 	"rigtest": "rigtest",
 }
 
@@ -91,6 +93,17 @@ func TestDocLinks(t *testing.T) {
 	t.Logf("%d links", links)
 	if links == 0 {
 		t.Error("no link found at all")
+	}
+}
+
+// TestExamples fails for a package whose documentation has no example.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	for name, dir := range libraries {
+		isExample := func(name string) bool { return strings.HasPrefix(name, "Example") }
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(declarations(t, dir))), isExample) {
+			t.Errorf("package %s has no example", name)
+		}
 	}
 }
 
