@@ -7,8 +7,8 @@ import subprocess
 from prologin import files, secret
 
 SADM = os.path.dirname(os.path.abspath(__file__))
-PREFIX = "/opt/prologin"
-PYTHON = PREFIX + "/venv/bin/python"
+APPLICATIONS = "/var/prologin"
+PYTHON = "/opt/prologin/venv/bin/python"
 
 UNIT = """[Unit]
 Description={description}
@@ -83,7 +83,7 @@ def vhost(name, port, sso=False, include=()):
 
 def app(name):
     """Install the command line of a module of prologin as manage.py."""
-    write(f"{PREFIX}/{name}/manage.py", f"""#!{PYTHON}
+    write(f"{APPLICATIONS}/{name}/manage.py", f"""#!{PYTHON}
 import sys
 
 from prologin import {name}
