@@ -1,9 +1,13 @@
 package prolo
 
 import (
+	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prologin/rig/stage"
 )
 
 // TestGenerations: only the Python environment has moved, the applications have not. The
@@ -28,6 +32,60 @@ func TestGenerations(t *testing.T) {
 		want := ". " + venv + "/bin/activate && cd /root/sadm && " + venv + "/bin/python install.py libprologin"
 		if got := install.Manual(MachineGW); len(got) != 1 || got[0].Text != want {
 			t.Errorf("%s: by hand %v, want %q", generation, got, want)
+		}
+	}
+}
+
+// TestAnnounce: gw is told of a machine that its database does not have, and of no other.
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	const others = `[{"hostname": "gw", "aliases": "mdb,pas-r11p11"}]`
+	for _, test := range []struct {
+		name, answer, added string
+	}{
+		{"no database yet", "", ""},
+		{"empty", "[]", "pas-r11p11"},
+		{"unknown", others, "pas-r11p11"},
+		{"known", `[{"hostname":"pas-r11p11"}]`, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var added []string
+			exec := func(_ context.Context, c stage.Command) error {
+				if i := slices.Index(c.Args, "addmachine"); i >= 0 {
+					added = c.Args[i:]
+				}
+				if c.Stdout == nil {
+					return nil
+				}
+				_, err := io.WriteString(c.Stdout, test.answer)
+				return err
+			}
+			if err := pas.announce(Payload{Generation: "2019"})(t.Context(), exec); err != nil {
+				t.Fatal(err)
+			}
+			want := []string(nil)
+			if test.added != "" {
+				want = pas.arguments(MAC(MachinePas))
+			}
+			if !slices.Equal(added, want) {
+				t.Errorf("added %q, want %q", added, want)
+			}
+		})
+	}
+}
+
+// TestAliases: a machine without names beside its own is its own alias, since
+// addmachine cannot do without.
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		record  record
+		aliases string
+	}{{pas, "pas-r11p11"}, {rhfs0, "rhfs0,hfs0,rfs0"}} {
+		args := test.record.arguments("52:54:00:00:00:01")
+		if i := slices.Index(args, "--aliases"); i < 0 || args[i+1] != test.aliases {
+			t.Errorf("%q, want --aliases %s", args, test.aliases)
 		}
 	}
 }

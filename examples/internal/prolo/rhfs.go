@@ -9,7 +9,7 @@ import (
 )
 
 var rhfs0 = record{
-	machine: MachineRHFS, ip: "192.168.1.1", aliases: "hfs0,rfs0", mtype: "service", room: "pasteur",
+	machine: MachineRHFS, ip: "192.168.1.1", aliases: "rhfs0,hfs0,rfs0", mtype: "service", room: "pasteur",
 }
 
 // The exported root: what is being worked on, and what machines mount.
