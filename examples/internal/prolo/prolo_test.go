@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prologin/rig/nspawn"
 	"github.com/prologin/rig/stage"
 )
 
@@ -86,6 +87,24 @@ func TestAliases(t *testing.T) {
 		args := test.record.arguments("52:54:00:00:00:01")
 		if i := slices.Index(args, "--aliases"); i < 0 || args[i+1] != test.aliases {
 			t.Errorf("%q, want --aliases %s", args, test.aliases)
+		}
+	}
+}
+
+// TestPas: a contestant's machine has what its payload wants of it, of either generation.
+func TestPas(t *testing.T) {
+	t.Parallel()
+	for generation, greeter := range map[string]string{"2018": "/var/lib/sddm", "2019": "/var/lib/lightdm"} {
+		for _, m := range machines(Payload{Generation: generation}) {
+			if m.Name != MachinePas {
+				continue
+			}
+			if !slices.Contains(m.Config.Devices, "-/dev/nbd0") {
+				t.Errorf("%s: devices %q, homes come over NBD", generation, m.Config.Devices)
+			}
+			if !slices.ContainsFunc(m.Config.Tmpfs, func(t nspawn.Tmpfs) bool { return t.Target == greeter }) {
+				t.Errorf("%s: no tmpfs on %s: %v", generation, greeter, m.Config.Tmpfs)
+			}
 		}
 	}
 }
