@@ -99,9 +99,9 @@ func (r record) enter(ctx context.Context, exec execFunc, p Payload, mac string)
 type execFunc = func(context.Context, stage.Command) error
 
 // listMachines asks gw's machine database, if there is one, once it answers: it may have
-// been started a moment ago.
+// been started a moment ago, and nginx and the name server may not be there yet.
 const listMachines = `systemctl is-active --quiet mdb || exit 0
-curl -sSf --retry 30 --retry-delay 1 --retry-all-errors http://mdb/call/query`
+curl -sSf --retry 30 --retry-delay 1 --retry-all-errors -H 'Host: mdb' http://127.0.0.1:20000/call/query`
 
 // announce enters a machine again that gw has forgotten: gw's tree may have been
 // restored to what it was before the machine was entered. On a gw that has no
