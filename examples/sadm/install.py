@@ -18,6 +18,8 @@ def main(names):
         sys.exit(f"usage: install.py COMPONENT…\nno component {', '.join(wrong) or 'given'}; have {' '.join(known)}")
     if os.geteuid() != 0:
         sys.exit("install.py: must run as root")
+    if "VIRTUAL_ENV" not in os.environ:
+        sys.exit("install.py: must run in an activated Python environment")
     os.umask(0o022)
     for name in names:
         print(f"[+] {name}", flush=True)

@@ -7,8 +7,8 @@ import subprocess
 from prologin import files, secret
 
 SADM = os.path.dirname(os.path.abspath(__file__))
-PREFIX = "/opt/prologin"
-PYTHON = PREFIX + "/venv/bin/python"
+APPLICATIONS = "/var/prologin"
+PYTHON = "/opt/prologin/venv/bin/python"
 
 UNIT = """[Unit]
 Description={description}
@@ -70,20 +70,21 @@ def service(name, description, command=None, user="prologin", after="", instance
     run("systemctl", "daemon-reload")
 
 
-def vhost(name, port, sso=False, include=()):
+def vhost(name, port, sso=False, include=(), services="services"):
     """Have nginx serve http://NAME/ from a port of this machine, with sso telling it who asks.
 
-    What include names, below /etc/nginx/prologin, is the server's as well.
+    What include names, below /etc/nginx/prologin, is the server's as well. Services that
+    are only for the contest are apart from the others.
     """
     includes = [f"    include prologin/{file};\n" for file in (["sso_handler"] if sso else []) + list(include)]
     protect = "        include prologin/sso_protect;\n" if sso else ""
     text = VHOST.format(name=name, port=port, includes="".join(includes), protect=protect)
-    write(f"/etc/nginx/services/{name}.nginx", text)
+    write(f"/etc/nginx/{services}/{name}.nginx", text)
 
 
 def app(name):
     """Install the command line of a module of prologin as manage.py."""
-    write(f"{PREFIX}/{name}/manage.py", f"""#!{PYTHON}
+    write(f"{APPLICATIONS}/{name}/manage.py", f"""#!{PYTHON}
 import sys
 
 from prologin import {name}

@@ -1,6 +1,7 @@
 package prolo
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -19,35 +20,42 @@ const opensSSH = "-o BatchMode=yes -o ConnectTimeout=5 -o LogLevel=ERROR -o Stri
 func (r record) allowRootSSH() stage.Stage {
 	return stage.Stage{
 		Name: "allow_root_ssh",
-		Doc:  "Let root of gw in with its key, even where udbsync_rootssh does not work.",
+		Doc:  "Let root of gw in with its key, even where udbsync_rootssh does not work, and root into gw.",
 		Steps: []stage.Step{step.Func{
-			Name: "allow root of gw", Version: "1",
-			Text: "install -d -m 700 /root/.ssh\ncat >>/root/.ssh/authorized_keys   # and paste /root/.ssh/id_rsa.pub of " + MachineGW,
+			Name: "share the key of gw's root", Version: "2",
+			Text: "install -d -m 700 /root/.ssh\n" +
+				"# Copy /root/.ssh/id_rsa of " + MachineGW + " here, readable for root only, and:\n" +
+				"ssh-keygen -y -f /root/.ssh/id_rsa >>/root/.ssh/authorized_keys\n" +
+				"echo 'StrictHostKeyChecking no' >>/root/.ssh/config",
 			Do: func(ctx context.Context, s *stage.Session) error {
 				gw, err := s.On(MachineGW)
 				if err != nil {
 					return err
 				}
-				key, err := gw.Output(ctx, "cat", "/root/.ssh/id_rsa.pub")
+				key, err := gw.Output(ctx, "cat", "/root/.ssh/id_rsa")
 				if err != nil {
 					return err
 				}
-				return s.Exec(ctx, stage.Command{Args: []string{"sh", "-c",
-					`umask 077; mkdir -p /root/.ssh; grep -qxF "$1" /root/.ssh/authorized_keys 2>/dev/null || echo "$1" >>/root/.ssh/authorized_keys`,
-					"sh", string(trimNewline(key))}})
+				return s.Exec(ctx, stage.Command{Args: []string{"sh", "-c", shareKey}, Stdin: bytes.NewReader(key)})
 			},
 		}},
-		Checks: []stage.Check{onGW(fmt.Sprintf("ssh %s root@%s hostname", opensSSH, r.hostname()), r.hostname())},
-		Needs:  []string{MachineGW + "/last"},
+		Checks: []stage.Check{
+			onGW(fmt.Sprintf("ssh %s root@%s hostname", opensSSH, r.hostname()), r.hostname()),
+			check.Command{Args: []string{"ssh", "-o", "BatchMode=yes", "gw", "hostname"}, Output: "gw"},
+		},
+		Needs: []string{MachineGW + "/last"},
 	}
 }
 
-func trimNewline(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == '\n' {
-		return b[:n-1]
-	}
-	return b
-}
+// shareKey installs the private key that it reads.
+const shareKey = `set -e
+umask 077
+mkdir -p /root/.ssh
+cd /root/.ssh
+cat >id_rsa
+line=$(ssh-keygen -y -f id_rsa)
+grep -qF "$line" authorized_keys 2>/dev/null || echo "$line" >>authorized_keys
+grep -qs StrictHostKeyChecking config || echo 'StrictHostKeyChecking no' >>config`
 
 // onGW holds when a command on gw prints a text.
 func onGW(command, output string) stage.Check {

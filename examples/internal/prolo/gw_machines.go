@@ -50,7 +50,8 @@ func gwMachines(p Payload) []stage.Stage {
 			Steps: []stage.Step{
 				p.install("mdbdhcp"),
 				step.Install{Packages: []string{"ipxe"}},
-				step.Command("install", "-D", "-m", "644", "/usr/share/ipxe/undionly.kpxe", "/srv/tftp/arch.kpxe"),
+				// Where the package has it has changed.
+				step.Command("sh", "-c", `install -D -m 644 "$(pacman -Qlq ipxe | grep -m 1 '/undionly\.kpxe$')" /srv/tftp/arch.kpxe`),
 				step.Command("mv", "/etc/dhcpd.conf.new", "/etc/dhcpd.conf"),
 				emptySubnet("10.0.0.0", "255.255.255.0"),
 				emptySubnet("169.254.0.0", "255.255.0.0"),

@@ -22,7 +22,8 @@ func gwPresence(p Payload) []stage.Stage {
 			Doc:   "Tell web servers who asks.",
 			Steps: p.service("presencesync_sso"),
 			Checks: append(enabledActive("presencesync_sso.service"),
-				check.URL{URL: "http://mdb/", Header: "X-SSO-Backend-Status: working", Inside: true},
+				// A page, or a redirection to where one logs in: both have the header.
+				check.Command{Args: []string{"curl", "-sS", "-o", "/dev/null", "-D", "-", "http://mdb/"}, Output: "X-SSO-Backend-Status: working"},
 				p.whilePresent("curl -sS -o /dev/null -D - http://mdb/ | grep -i '^X-SSO-User: nathalie'"),
 			),
 		},
@@ -31,7 +32,7 @@ func gwPresence(p Payload) []stage.Stage {
 			Doc:  "Let through what may leave.",
 			Steps: []stage.Step{
 				p.install("firewall"),
-				step.Command("sed", "-i", "s/-o uplink/-o host0/", "/etc/iptables.save"),
+				step.Command("sed", "-i", "/MASQUERADE/s/-o [^ ]*/-o host0/", "/etc/prologin/iptables.save"),
 				step.Enable{Units: []string{"firewall.service"}, Now: true},
 			},
 			Checks: append(enabledActive("firewall.service"),

@@ -38,7 +38,7 @@ func machines(p Payload) []labcli.Machine {
 			Machine: lab.Machine{
 				Name: MachinePas, After: MachineGW, Announce: pas.announce(p), Addresses: addresses(pas.ip),
 				Boots:  &lab.Tree{Machine: MachineRHFS, Path: "/export/nfsroot_ro"},
-				Config: nspawn.Config{ReadOnly: true, Tmpfs: pasTmpfs(), Devices: []string{"/dev/fuse"}},
+				Config: nspawn.Config{ReadOnly: true, Tmpfs: pasTmpfs(p), Devices: []string{"/dev/fuse", "-/dev/nbd0"}},
 			},
 			Stages: pasStages(p),
 			Needs:  []string{MachineGW, MachineRHFS},
@@ -64,9 +64,15 @@ func addresses(list ...string) (parsed []netip.Addr) {
 }
 
 // pasTmpfs is what a contestant's machine forgets when it is switched off.
-func pasTmpfs() []nspawn.Tmpfs {
+func pasTmpfs(p Payload) []nspawn.Tmpfs {
 	list := []nspawn.Tmpfs{{Target: "/var/tmp", Options: "mode=1777"}}
-	for _, dir := range []string{"/home", "/var/log", "/var/spool/mail", "/var/lib/isolate", "/var/lib/lightdm", "/var/lib/lightdm-data"} {
+	dirs := []string{"/home", "/var/log", "/var/spool/mail", "/var/lib/isolate"}
+	if p.Generation == "2018" {
+		dirs = append(dirs, "/var/lib/sddm")
+	} else {
+		dirs = append(dirs, "/var/lib/lightdm", "/var/lib/lightdm-data")
+	}
+	for _, dir := range dirs {
 		list = append(list, nspawn.Tmpfs{Target: dir, Options: "mode=0755"})
 	}
 	return list

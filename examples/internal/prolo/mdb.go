@@ -2,9 +2,12 @@ package prolo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,12 +31,9 @@ func (r record) hostname() string { return hostname(r.machine) }
 // arguments are those of manage.py addmachine.
 func (r record) arguments(mac string) []string {
 	server := strconv.Itoa(r.server)
-	args := []string{"addmachine", "--hostname", r.hostname(), "--mac", mac, "--ip", r.ip, "--rfs", server,
-		"--hfs", server, "--mtype", r.mtype, "--room", r.room}
-	if r.aliases != "" {
-		args = append(args, "--aliases", r.aliases)
-	}
-	return args
+	return []string{"addmachine", "--hostname", r.hostname(), "--mac", mac, "--ip", r.ip, "--rfs", server,
+		"--hfs", server, "--mtype", r.mtype, "--room", r.room,
+		"--aliases", cmp.Or(r.aliases, r.hostname())} // it may not be left out, nor be empty
 }
 
 // addToMDB is the stage of that name: from then on gw gives the machine its address
@@ -98,17 +98,28 @@ func (r record) enter(ctx context.Context, exec execFunc, p Payload, mac string)
 
 type execFunc = func(context.Context, stage.Command) error
 
+// listMachines asks gw's machine database, if there is one, once it answers: it may have
+// been started a moment ago, and nginx and the name server may not be there yet.
+const listMachines = `systemctl is-active --quiet mdb || exit 0
+curl -sSf --retry 30 --retry-delay 1 --retry-all-errors -H 'Host: mdb' http://127.0.0.1:20000/call/query`
+
 // announce enters a machine again that gw has forgotten: gw's tree may have been
 // restored to what it was before the machine was entered. On a gw that has no
 // database yet it does nothing.
 func (r record) announce(p Payload) func(context.Context, execFunc) error {
 	return func(ctx context.Context, exec execFunc) error {
-		var known bytes.Buffer
-		list := p.manageArgs("mdb", "listmachines")
-		script := fmt.Sprintf(`systemctl is-active --quiet mdb || exit 0; %s`, strings.Join(list, " "))
-		err := exec(ctx, stage.Command{Args: []string{"sh", "-c", script}, Stdout: &known})
-		if err != nil || known.Len() == 0 || strings.Contains("\n"+known.String(), "\n"+r.hostname()+"\t") {
+		var answer bytes.Buffer
+		err := exec(ctx, stage.Command{Args: []string{"sh", "-c", listMachines}, Stdout: &answer})
+		if err != nil || answer.Len() == 0 {
 			return err
+		}
+		type machine struct{ Hostname string }
+		var known []machine
+		if err := json.Unmarshal(answer.Bytes(), &known); err != nil {
+			return fmt.Errorf("machines of %s: %w", MachineGW, err)
+		}
+		if slices.ContainsFunc(known, func(m machine) bool { return m.Hostname == r.hostname() }) {
+			return nil
 		}
 		return r.enter(ctx, exec, p, MAC(r.machine))
 	}

@@ -38,12 +38,15 @@ type Payload struct {
 // checkout is where the payload is in a machine.
 const checkout = "/root/sadm"
 
-// Prefix is the directory that the payload installs itself to.
-func (p Payload) Prefix() string {
+// applications is where the payload puts those of Django, in both generations.
+const applications = "/var/prologin"
+
+// venv is the payload's Python environment: what has moved between the generations.
+func (p Payload) venv() string {
 	if p.Generation == "2018" {
-		return "/var/prologin"
+		return "/var/prologin/venv"
 	}
-	return "/opt/prologin"
+	return "/opt/prologin/venv"
 }
 
 // CopySADM returns the stage that brings the checkout into a machine.

@@ -9,7 +9,7 @@ import (
 )
 
 var rhfs0 = record{
-	machine: MachineRHFS, ip: "192.168.1.1", aliases: "hfs0,rfs0", mtype: "service", room: "pasteur",
+	machine: MachineRHFS, ip: "192.168.1.1", aliases: "rhfs0,hfs0,rfs0", mtype: "service", room: "pasteur",
 }
 
 // The exported root: what is being worked on, and what machines mount.
@@ -103,12 +103,13 @@ func rhfsStages(p Payload) []stage.Stage {
 			Doc:  "Give pas-r11p11 its address: as a container it does not get one from a boot ROM.",
 			Steps: []stage.Step{
 				step.WriteFile{Path: nfsStaging + "/etc/systemd/network/10-" + pas.hostname() + ".network", Content: pasNetwork},
+				step.Command("systemctl", "--root="+nfsStaging, "enable", "systemd-networkd.service"),
 			},
 		},
 		{
 			Name:   "commit_rfs_staging",
 			Doc:    "Make the staged root the one that machines mount.",
-			Steps:  []stage.Step{step.Command(checkout + "/rfs/commit_staging.sh")},
+			Steps:  []stage.Step{step.Command(checkout+"/rfs/commit_staging.sh", rhfs0.hostname())},
 			Checks: []stage.Check{check.FilePresent{Path: nfsRoot + "/usr/bin/init"}},
 		},
 		{

@@ -1,6 +1,8 @@
 package prolo
 
 import (
+	"path"
+
 	"github.com/prologin/rig/stage"
 	"github.com/prologin/rig/stage/check"
 	"github.com/prologin/rig/stage/step"
@@ -10,6 +12,13 @@ var web = record{
 	machine: MachineWeb, ip: "192.168.1.100", mtype: "service", room: "pasteur",
 	aliases: "db,concours,wiki,bugs,redmine,docs,home,paste,map,masternode",
 }
+
+// What the site of the contest needs, which comes neither with it nor with the payload:
+// the rules of a game, and files of its own.
+const (
+	game   = applications + "/prologin2042"
+	static = applications + "/concours_static"
+)
 
 // webStages are the stages of web, which has the sites of the contest.
 func webStages(p Payload) []stage.Stage {
@@ -33,7 +42,7 @@ func webStages(p Payload) []stage.Stage {
 				step.Enable{Units: []string{"udbsync_rootssh.service"}, Now: true},
 			},
 			Checks: append(enabledActive("udbsync_rootssh.service"),
-				check.FileContains{Path: "/root/.ssh/authorized_keys", Text: "root_gw"}),
+				check.FileContains{Path: "/root/.ssh/authorized_keys", Text: "ssh-rsa"}),
 			Needs: []string{MachineGW + "/last"},
 		},
 		web.setupNetwork(p, "systemd_networkd_web", "/etc/systemd/network/10-web.network"),
@@ -44,11 +53,16 @@ func webStages(p Payload) []stage.Stage {
 			Doc:  "Start the site of the contest.",
 			Steps: []stage.Step{
 				p.install("concours"),
+				step.Command("install", "-d", game, static),
+				step.Command("sed", "-i", "-e", `s|^\( *game:\).*|\1 `+path.Base(game)+`|`,
+					"-e", `s|^\( *static_path:\).*|\1 `+static+`|`, "/etc/prologin/concours.yml"),
+				step.Command("sed", "-i", "s|# *\\(include services_contest/\\)|\\1|", "/etc/nginx/nginx.conf"),
 				step.Enable{Units: []string{"concours.service", "udbsync_django@concours.service"}, Now: true},
 				step.Reload{Units: []string{"nginx.service"}},
 			},
 			Checks: append(enabledActive("concours.service", "udbsync_django@concours.service"),
-				check.URL{URL: "http://concours/", Body: "aproviste", Inside: true}),
+				check.Run("curl", "-sSf", "-o", "/dev/null", "http://concours/"),
+				psql("concours", "SELECT username FROM auth_user", contestant)),
 			Needs: []string{MachineGW + "/last"},
 		},
 		{
@@ -60,7 +74,7 @@ func webStages(p Payload) []stage.Stage {
 				step.Reload{Units: []string{"nginx.service"}},
 			},
 			Checks: append(enabledActive("homepage.service", "udbsync_django@homepage.service"),
-				check.URL{URL: "http://home/", Body: "http://concours/", Inside: true}),
+				check.Run("curl", "-sSf", "-o", "/dev/null", "http://home/")),
 			Needs: []string{MachineGW + "/last"},
 		},
 		{

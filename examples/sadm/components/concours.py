@@ -1,7 +1,7 @@
 """The contest's site, and the users of udb in its database."""
 
 from components import udbsync_django
-from installer import database, service, vhost
+from installer import copy, database, service, vhost
 from prologin import concours
 
 SCHEMA = """
@@ -17,5 +17,6 @@ CREATE TABLE IF NOT EXISTS submission (
 def install():
     database("concours", SCHEMA)
     udbsync_django.install()
+    copy("etc/prologin/concours.yml")
     service("concours", "Site of the contest", after="postgresql.service")
-    vhost("concours", concours.PORT, sso=True)
+    vhost("concours", concours.PORT, sso=True, services="services_contest")

@@ -6,6 +6,7 @@ from installer import copy
 
 
 def install():
-    os.makedirs("/etc/nginx/services", exist_ok=True)
+    for services in "services", "services_contest":
+        os.makedirs("/etc/nginx/" + services, exist_ok=True)
     copy("etc/nginx/prologin")
     copy("etc/nginx/nginx.conf", "/etc/nginx/nginx.conf.new")

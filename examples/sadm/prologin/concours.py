@@ -1,12 +1,21 @@
 """concours: the contest's site, as far as a test of the infrastructure needs one."""
 
 import html
+import os
+import re
 
 from prologin import db, http
 
 PORT = 20110
+CONFIG = "/etc/prologin/concours.yml"
 
 app = http.Service("concours", PORT)
+
+
+def setting(name):
+    """Return a setting of the site, which has no defaults."""
+    with open(CONFIG) as file:
+        return re.search(rf"^ *{name}: *(\S+)", file.read(), re.MULTILINE)[1]
 
 
 @app.route("GET", "/")
@@ -15,7 +24,7 @@ def index(request):
     submissions = db.query("concours", "SELECT count(*) AS number FROM submission")[0]["number"]
     names = "".join(f"<li>{html.escape(c['username'])}</li>" for c in contestants)
     return http.Text(
-        "<!DOCTYPE html><title>Concours</title><h1>Concours</h1>"
+        f"<!DOCTYPE html><title>Concours</title><h1>{html.escape(setting('game'))}</h1>"
         f"<p>{len(contestants)} contestants, {submissions} submissions.</p><ul>{names}</ul>\n"
     ), {"Content-Type": "text/html; charset=utf-8"}
 
@@ -29,4 +38,5 @@ def submit(request):
 
 
 if __name__ == "__main__":
+    os.chdir(setting("static_path"))  # it must be there
     app.run()

@@ -102,12 +102,6 @@ def serve():
     app.run()
 
 
-def listmachines(options):
-    """List all machines."""
-    for m in machines():
-        print(m["hostname"], m["ip"], m["mac"], m["aliases"], sep="\t")
-
-
 def addmachine(options):
     """Add a machine."""
     add({field: getattr(options, field) for field in FIELDS})
@@ -121,14 +115,10 @@ def delmachine(options):
 def manage(args):
     """The command line of manage.py."""
     commands = Commands()
-    commands.add(listmachines)
     commands.add(delmachine).add_argument("hostname")
     adding = commands.add(addmachine)
-    for field in ("hostname", "mac", "ip", "mtype", "room"):
+    for field in FIELDS:
         adding.add_argument("--" + field, required=True)
-    for field in ("rfs", "hfs"):
-        adding.add_argument("--" + field, type=int, default=0)
-    adding.add_argument("--aliases", default="")
     commands.run(args)
 
 

@@ -26,7 +26,7 @@ install -D -m 644 "$here/etc/systemd/system/presenced@.service" "$root/etc/syste
 
 # What a machine keeps in memory.
 : >"$root/etc/fstab"
-for dir in home var/log var/tmp var/spool/mail var/lib/isolate var/lib/lightdm var/lib/lightdm-data var/lib/systemd; do
+for dir in home var/log var/tmp var/spool/mail var/lib/isolate var/lib/lightdm var/lib/lightdm-data var/lib/sddm var/lib/systemd; do
 	mkdir -p "$root/$dir"
 	mode=755
 	case $dir in var/tmp | var/spool/mail) mode=1777 ;; esac
