@@ -11,9 +11,9 @@ import (
 )
 
 // Copy returns the driver that works everywhere: trees are directories, and a frozen
-// tree is a copy of one, with everything that the kernel keeps for a file. The data
-// is shared where the file system can (reflinks of btrfs and xfs), and written again
-// elsewhere. A writer should be stopped or frozen while a snapshot is taken.
+// tree is a copy of one, with everything that the kernel keeps for a file but its flags,
+// chattr(1). The data is shared where the file system can (reflinks of btrfs and xfs), and
+// written again elsewhere. A writer should be stopped or frozen while a snapshot is taken.
 func Copy() Driver { return copyDriver{} }
 
 type copyDriver struct{}

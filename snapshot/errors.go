@@ -19,7 +19,10 @@ var (
 	// ErrExists: the name is taken, by a volume, a snapshot, a pool or a
 	// stranger's file. It also matches [fs.ErrExist].
 	ErrExists error = &sentinel{"exists already", fs.ErrExist}
-	// ErrBusy: a process, or a mount, still uses the tree; the text says which.
+	// ErrBusy: the tree, the store or the pool is still used; the text says by what. A tree
+	// is used by a process whose root is in it, and by a mount that shows it or lies in
+	// it. Whoever only has a file of it open, or works in a directory of it, does not
+	// count: he keeps what he has.
 	ErrBusy error = &sentinel{"in use", nil}
 	// ErrLocked: another program held the store's lock until the context was
 	// done; the text says which program and since when.

@@ -66,7 +66,8 @@ type ExportOptions struct {
 }
 
 // Export writes a snapshot as one stream: a zstd-compressed tar of everything that the
-// kernel keeps for each file, with a [Manifest] before and a digest after. It returns
+// kernel keeps for each file but its flags, chattr(1), and times other than that of its
+// last change, with a [Manifest] before and a digest after. It returns
 // the digest, which depends on the tree and its metadata alone and not on the driver.
 // Two exports of a snapshot are the same to the byte.
 //

@@ -35,7 +35,8 @@ const (
 
 // Import makes a volume out of a stream that [Volume.Export] wrote, and with it the
 // snapshot that was exported, under its own name and metadata. Neither appears before
-// the whole stream has been read and its digest verified.
+// the whole stream has been read and its digest verified. Whatever else is to change the
+// store waits as long.
 //
 // Whatever is wrong with the stream fails with ErrCorrupt: truncation, flipped bits,
 // names that lead out of the tree, entries out of order or twice, more than opts

@@ -137,8 +137,11 @@ func receiver(d *ast.FuncDecl) string {
 	if star, ok := expr.(*ast.StarExpr); ok {
 		expr = star.X
 	}
-	if index, ok := expr.(*ast.IndexExpr); ok {
-		expr = index.X
+	switch generic := expr.(type) {
+	case *ast.IndexExpr:
+		expr = generic.X
+	case *ast.IndexListExpr:
+		expr = generic.X
 	}
 	name, _ := expr.(*ast.Ident)
 	return name.Name

@@ -36,6 +36,23 @@ func TestPromises(t *testing.T) {
 	t.Cleanup(func() { checkRecords(t, recorded) }) // when those are written that are new
 }
 
+// TestRenderGeneric: methods follow their types, however many parameters these have.
+func TestRenderGeneric(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const source = "package p\n\ntype Set[T any] struct{}\n\nfunc (s *Set[T]) Len() int { return 0 }\n\n" +
+		"type Map[K comparable, V any] struct{}\n\nfunc (m Map[K, V]) Len() int { return 0 }\n"
+	if err := os.WriteFile(filepath.Join(dir, "p.go"), []byte(source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := api.Render(dir)
+	const want = "type Map[K comparable, V any] struct{}\nfunc (m Map[K, V]) Len() int\n" +
+		"type Set[T any] struct{}\nfunc (s *Set[T]) Len() int\n"
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v, (-want +got):\n%s", err, diff)
+	}
+}
+
 // checkRecords wants one record for each package.
 func checkRecords(t *testing.T, want []string) {
 	slices.Sort(want)
