@@ -309,7 +309,7 @@ func TestPairOutlivesMachine(t *testing.T) {
 	defer h.Remove(h.ctx, n.Bridge)
 	mac := h.sh("cat /sys/class/net/rigm.local/address")
 	for round := range 2 {
-		h.sh("systemd-run --quiet --unit=rigm -p Type=notify -p KillMode=mixed -p Delegate=yes systemd-nspawn --quiet --boot --keep-unit --notify-ready=yes --machine=rigm --network-interface=rigm.local --directory=" + root + " || { journalctl -n 30 -u rigm; false; }")
+		h.sh("udevadm settle --timeout=30; systemd-run --quiet --unit=rigm -p Type=notify -p KillMode=mixed -p Delegate=yes systemd-nspawn --quiet --boot --keep-unit --notify-ready=yes --machine=rigm --network-interface=rigm.local --directory=" + root + " || { journalctl -n 30 -u rigm; false; }")
 		defer exec.Command("systemctl", "kill", "--signal=KILL", "rigm.service").Run()
 		if _, err := os.Stat("/sys/class/net/rigm.local"); err == nil {
 			t.Errorf("round %d: rigm.local has not gone into the machine", round)
@@ -330,7 +330,7 @@ func TestPairOutlivesMachine(t *testing.T) {
 		}
 	}
 	// Killed, the machine takes the pair with it; the next Apply makes it anew.
-	h.sh("systemd-run --quiet --unit=rigm -p Type=notify -p Delegate=yes systemd-nspawn --quiet --boot --keep-unit --notify-ready=yes --machine=rigm --network-interface=rigm.local --directory=" + root)
+	h.sh("udevadm settle --timeout=30; systemd-run --quiet --unit=rigm -p Type=notify -p Delegate=yes systemd-nspawn --quiet --boot --keep-unit --notify-ready=yes --machine=rigm --network-interface=rigm.local --directory=" + root)
 	gone := h.deleted(t, "rigm.bridge")
 	h.sh("systemctl kill --signal=KILL rigm; while systemctl is-active -q rigm; do :; done; systemctl reset-failed rigm || true")
 	<-gone
