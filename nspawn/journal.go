@@ -64,7 +64,10 @@ func (m *Machine) Journal(ctx context.Context, options JournalOptions) iter.Seq2
 			var fields map[string]any
 			err := decoder.Decode(&fields)
 			if err != nil {
-				if err = ignoreEOF(err); err != nil {
+				switch {
+				case errors.Is(err, io.EOF):
+					err = nil
+				case !errors.Is(err, io.ErrUnexpectedEOF): // journalctl ended in the middle of an entry
 					cancel() // it may go on writing what nobody reads
 				}
 				if err = errors.Join(err, wait()); err != nil && !(options.Follow && m.endedWith(ctx, err)) {
@@ -213,11 +216,4 @@ func journalText(value any) string {
 		return string(data)
 	}
 	return ""
-}
-
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }

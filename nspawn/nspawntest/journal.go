@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -109,5 +110,36 @@ func followJournal(ctx context.Context, t *testing.T, m *nspawn.Machine) {
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("the end of what was followed: %v", err)
+	}
+}
+
+// testJournalCutShort ends a machine while its journalctl is in the middle of an entry.
+func testJournalCutShort(t *testing.T, s *suite) {
+	root := s.root(t)
+	const journalctl = "usr/local/bin/journalctl"
+	writeFile(t, root, journalctl, `#!/bin/sh
+case "$*" in *--follow*) ;; *) exec /usr/bin/journalctl "$@" ;; esac # the system's own
+printf '{"MESSAGE": "whole"}\n{"MESSAGE": "half'
+exec sleep 1000
+`)
+	if err := os.Chmod(filepath.Join(root, journalctl), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m := s.boot(t, nspawn.Config{Name: s.name("cut"), Root: root})
+	var heard []string
+	killed := make(chan error, 1)
+	for e, err := range m.Journal(testContext(t), nspawn.JournalOptions{Follow: true}) {
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		heard = append(heard, e.Message)
+		go func() { killed <- m.Kill(testContext(t)) }()
+	}
+	if !slices.Equal(heard, []string{"whole"}) {
+		t.Fatalf("heard %q", heard)
+	}
+	if err := <-killed; err != nil {
+		t.Error(err)
 	}
 }

@@ -50,6 +50,7 @@ func Run(t *testing.T, host *nspawn.Host, root func(testing.TB) string) {
 		{"SlowStart", testSlowStart},
 		{"Waits", testWaits},
 		{"Journal", testJournal},
+		{"JournalCutShort", testJournalCutShort},
 		{"Escapes", testEscapes},
 		{"PlantedFiles", testPlantedFiles},
 		{"FS", testFS},
