@@ -44,7 +44,8 @@
 // package cache, the kernel must have the rest. An event says which it is.
 //
 // Every file that this package writes into a root it writes through openat2(2)
-// confined to the root, so that no symlink in a package leads outside.
+// confined to the root, so that no symlink in a package leads outside. pacman, which follows
+// them, sees all else read-only but the package cache.
 //
 // # Passwords
 //
@@ -54,14 +55,12 @@
 //
 // # What it needs
 //
-// Linux 5.6, root privileges, and the programs sh, mount and cat; and pacman and gpg
+// Linux 5.12, root privileges, and the programs sh, mount and cat; and pacman and gpg
 // unless there is a tarball. A clone needs none of them, and cp where it is no snapshot.
 //
 // # Limits
 //
-// Install scripts run as root; the namespaces above are what confines them. The host's
-// pacman takes an absolute symlink in a root for one of the host's: [Install], [Upgrade]
-// and [Remove] are not for a root that somebody else has had write access to. The
+// Install scripts run as root; the namespaces above are what confines them. The
 // machine's own pacman keeps the sandbox as its package configures it. No root is made
 // without privileges, none for an architecture that the host cannot run, and no boot
 // loader is installed.

@@ -1,7 +1,6 @@
 package archboot
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -11,7 +10,8 @@ import (
 
 // furnish mounts what programs expect to find in the root, on the thread.
 func (c *chamber) furnish() error {
-	if err := isolateMounts(); err != nil {
+	// Nothing that the thread mounts spreads to the namespace that it came from.
+	if err := changeMounts(&unix.MountAttr{Propagation: unix.MS_SLAVE}); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if c.hostname != "" {
@@ -19,25 +19,10 @@ func (c *chamber) furnish() error {
 			return fmt.Errorf("set host name: %w", err)
 		}
 	}
-	if err := c.bindItself(); err != nil {
+	if err := c.confine(); err != nil {
 		return err
 	}
 	return c.mountKernel()
-}
-
-// bindItself makes the root and the package cache mount points.
-func (c *chamber) bindItself() error {
-	// pacman looks for the mount point of what it writes to, to see how much space
-	// is left. In a chroot there may be none.
-	for _, dir := range []string{c.root, c.cache} {
-		if dir == "" {
-			continue
-		}
-		if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("bind %s: %w", dir, err)
-		}
-	}
-	return nil
 }
 
 // mountKernel mounts the file systems that every program expects.
@@ -66,33 +51,6 @@ func (c *chamber) mountKernel() error {
 		}
 	}
 	return devices(t)
-}
-
-// isolateMounts keeps what the thread mounts from spreading to the namespace that it
-// came from. In a chroot(2), "/" need not be a mount point, and then the kernel
-// refuses to change it: so go to the top of the namespace and come back, as setns(2)
-// into one's own mount namespace leads out of the chroot.
-func isolateMounts() error {
-	const how = unix.MS_REC | unix.MS_SLAVE
-	err := unix.Mount("", "/", "", how, "")
-	if err != unix.EINVAL {
-		return err
-	}
-	here, err := os.Open("/")
-	if err != nil {
-		return err
-	}
-	defer here.Close()
-	own, err := os.Open("/proc/thread-self/ns/mnt")
-	if err != nil {
-		return err
-	}
-	defer own.Close()
-	if err := unix.Setns(int(own.Fd()), unix.CLONE_NEWNS); err != nil {
-		return err
-	}
-	err = unix.Mount("", "/", "", how, "")
-	return errors.Join(err, unix.Fchdir(int(here.Fd())), unix.Chroot("."))
 }
 
 // mountIn mounts on a directory of the tree, as the tree resolves its name.

@@ -78,13 +78,9 @@ func bindTo(t *intree.Tree, dir string, from int, path string) error {
 		return err
 	}
 	defer target.Close()
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
-	if path == "" {
-		flags |= unix.AT_EMPTY_PATH
-	}
-	tree, err := unix.OpenTree(from, path, flags)
+	tree, err := cloneMounts(from, path)
 	if err != nil {
-		return fmt.Errorf("open_tree for %s: %w", dir, err)
+		return fmt.Errorf("mount on %s: %w", dir, err)
 	}
 	defer unix.Close(tree)
 	err = unix.MoveMount(tree, "", int(target.Fd()), "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
