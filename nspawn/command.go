@@ -46,7 +46,8 @@ type Cmd struct {
 	// ExtraFiles become descriptors 3 and up.
 	ExtraFiles []*os.File
 	// SysProcAttr may hold Setsid, Setctty, Ctty, Setpgid and Pdeathsig;
-	// everything else of it is overwritten.
+	// everything else of it is overwritten. Nil makes a session of its own, so that
+	// the terminal of this program is not the machine's to read and write.
 	SysProcAttr *syscall.SysProcAttr
 
 	// Cancel is called when the context ends first; nil kills the whole
@@ -227,7 +228,7 @@ func (c *Cmd) connect(place int) error {
 	if in.Cancel == nil {
 		in.Cancel = c.killTree
 	}
-	attr := &syscall.SysProcAttr{}
+	attr := &syscall.SysProcAttr{Setsid: true}
 	if a := c.SysProcAttr; a != nil {
 		attr.Setsid, attr.Setctty, attr.Ctty, attr.Setpgid, attr.Pdeathsig = a.Setsid, a.Setctty, a.Ctty, a.Setpgid, a.Pdeathsig
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -162,29 +161,29 @@ func (m *machine) Exec(ctx context.Context, c stage.Command) error {
 	if err != nil {
 		return err
 	}
-	// In a session of its own: Ctrl-C is for the program, whose terminal is none of the
-	// machine's. Where a machine has a user namespace this is so, and cannot be asked for.
-	err = execute(found.Command(ctx, c.Args[0], c.Args[1:]...), c, &syscall.SysProcAttr{Setsid: true})
-	if errors.Is(err, nspawn.ErrNotSupported) {
-		err = execute(found.Command(ctx, c.Args[0], c.Args[1:]...), c, nil)
-	}
-	return err
-}
-
-func execute(cmd *nspawn.Cmd, c stage.Command, attr *syscall.SysProcAttr) error {
-	cmd.Env, cmd.Dir, cmd.SysProcAttr = append(cmd.Environ(), c.Env...), c.Dir, attr
+	cmd := found.Command(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Env, cmd.Dir = append(cmd.Environ(), c.Env...), c.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
 	return cmd.Run()
 }
 
-// bootDiskless boots a machine from the tree of another, which has to be up.
+// bootDiskless boots a machine from the tree of another, which has to be up, or waits for
+// whoever boots it already.
 func (m *machine) bootDiskless(ctx context.Context) error {
 	select {
 	case <-m.lab.upOf(m.Boots.Machine):
-		return m.boot(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	err := m.boot(ctx)
+	if !errors.Is(err, nspawn.ErrExists) {
+		return err
+	}
+	found, err := m.lab.host.Find(ctx, m.Name)
+	if err != nil {
+		return err
+	}
+	return found.WaitReady(ctx)
 }
 
 func (m *machine) Stop(ctx context.Context) error { return m.end(ctx, (*nspawn.Machine).Stop) }

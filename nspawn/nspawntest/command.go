@@ -184,6 +184,9 @@ func testCommandSurroundings(t *testing.T, s *suite) {
 	}, "\n") {
 		t.Errorf("environment:\n%s", got)
 	}
+	if got := shell(t, m, "set -- $(cat /proc/$$/stat); test $1 = $6 && echo own"); got != "own" {
+		t.Error("it is in the session of this program, whose terminal it could use")
+	}
 	if got := shell(t, m, "umask"); got != "0022" {
 		t.Errorf("umask: %s", got)
 	}
