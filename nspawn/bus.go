@@ -38,19 +38,16 @@ func openBus(ctx context.Context) (*bus, error) {
 func (b *bus) Close() error { return b.conn.Close() }
 
 // hasMachined says whether machined runs or can be activated.
-func (b *bus) hasMachined(ctx context.Context) error {
+func (b *bus) hasMachined(ctx context.Context) (bool, error) {
 	var running, activatable []string
 	object := b.conn.BusObject()
 	if err := object.CallWithContext(ctx, "org.freedesktop.DBus.ListNames", 0).Store(&running); err != nil {
-		return err
+		return false, err
 	}
 	if err := object.CallWithContext(ctx, "org.freedesktop.DBus.ListActivatableNames", 0).Store(&activatable); err != nil {
-		return err
+		return false, err
 	}
-	if !slices.Contains(running, machineName) && !slices.Contains(activatable, machineName) {
-		return errors.New("machined is not installed")
-	}
-	return nil
+	return slices.Contains(running, machineName) || slices.Contains(activatable, machineName), nil
 }
 
 // manager calls a method of the service manager.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,12 +158,12 @@ func (d *direct) rejoin(_ context.Context, m *Machine) (*boot, error) {
 	b := newBoot()
 	var err error
 	if b.nspawn, err = openPidfd(rec.Nspawn); err != nil {
-		return nil, ErrNotFound
+		return nil, notFoundIfEnded(err)
 	}
 	b.reap = b.nspawn.status
 	if b.leader, err = d.h.newLeader(rec.Leader, rec.Cgroup); err != nil {
 		b.close()
-		return nil, ErrNotFound
+		return nil, notFoundIfEnded(err)
 	}
 	close(b.known)
 	if rec.isReady() {
@@ -184,4 +185,15 @@ func (d *direct) rejoin(_ context.Context, m *Machine) (*boot, error) {
 		b.notify.serve(func(n notification) { m.notified(b, n) })
 	}
 	return b, nil
+}
+
+// notFoundIfEnded turns an error about a process that is no more, or whose ID is another's
+// by now, into ErrNotFound.
+func notFoundIfEnded(err error) error {
+	for _, ended := range []error{unix.ESRCH, fs.ErrNotExist, os.ErrInvalid, ErrNotRunning} {
+		if errors.Is(err, ended) {
+			return ErrNotFound
+		}
+	}
+	return err
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Launcher is a way to run systemd-nspawn. Machines behave the same in both.
@@ -47,16 +49,22 @@ func (h *Host) chooseLauncher(ctx context.Context, asked Launcher) error {
 	switch asked {
 	case LauncherDirect:
 	case LauncherAuto, LauncherSystemd:
-		err := probeSystemd(ctx)
-		if err == nil {
+		lacks, err := probeSystemd(ctx)
+		if err == nil && lacks == "" {
 			h.starters[LauncherSystemd] = &systemd{h}
 			h.launcher = LauncherSystemd
 			h.log.Info("machines are started by systemd and registered with machined")
 			return nil
 		}
 		if asked == LauncherSystemd {
-			return &Error{Op: "use the systemd launcher", Err: fmt.Errorf("%w: %w", ErrNotSupported, err),
+			if lacks != "" {
+				err = fmt.Errorf("%w: %s", ErrNotSupported, lacks)
+			}
+			return &Error{Op: "use the systemd launcher", Err: err,
 				Hint: "boot the host with systemd and install systemd-container, or use the direct launcher"}
+		}
+		if err == nil {
+			err = errors.New(lacks)
 		}
 		h.log.Info("machines are started directly", "reason", err)
 	default:
@@ -78,19 +86,26 @@ func (h *Host) starterOf(rec *record) (starter, error) {
 		Hint: fmt.Sprintf("it was started by the %s launcher", rec.Launcher)}
 }
 
-// probeSystemd says why the host cannot start machines by systemd, or nil.
-func probeSystemd(ctx context.Context) error {
+// probeSystemd says what the host lacks to start machines by systemd, which is nothing if
+// it can.
+func probeSystemd(ctx context.Context) (lacks string, err error) {
 	// The test of sd_booted(3).
-	if _, err := os.Lstat("/run/systemd/system"); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return errors.New("the host is not booted with systemd")
-		}
-		return err
+	if _, err := os.Lstat("/run/systemd/system"); errors.Is(err, fs.ErrNotExist) {
+		return "the host is not booted with systemd", nil
+	} else if err != nil {
+		return "", err
 	}
 	bus, err := openBus(ctx)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Sprintf("there is no system bus: %v", err), nil
+	}
 	if err != nil {
-		return fmt.Errorf("system bus: %w", err)
+		return "", fmt.Errorf("system bus: %w", err)
 	}
 	defer bus.Close()
-	return bus.hasMachined(ctx)
+	has, err := bus.hasMachined(ctx)
+	if err == nil && !has {
+		lacks = "machined is not installed"
+	}
+	return lacks, err
 }

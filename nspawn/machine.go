@@ -148,6 +148,7 @@ func (m *Machine) Wait(ctx context.Context) (ExitStatus, error) {
 // Console returns the last lines, at most n, that the machine has written to
 // its console.
 func (m *Machine) Console(n int) []string {
+	n = max(0, n)
 	m.mu.Lock()
 	kept := m.console
 	m.mu.Unlock()

@@ -121,8 +121,9 @@ func findControllers(context.Context) Finding {
 
 func findSystemd(ctx context.Context) Finding {
 	f := Finding{Topic: "systemd and machined", Remedy: "machines are started directly; machinectl does not know them"}
-	if err := probeSystemd(ctx); err != nil {
-		f.Err, f.Detail = ErrNotSupported, err.Error()
+	f.Detail, f.Err = probeSystemd(ctx)
+	if f.Detail != "" {
+		f.Err = ErrNotSupported
 	}
 	return f
 }

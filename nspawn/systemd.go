@@ -126,7 +126,7 @@ func (s *systemd) awaitLife(ctx context.Context, m *Machine, w *unitWatch, last 
 			return nil, err
 		}
 		if state.mainPID != 0 && state.mainPID != last {
-			b, err := s.follow(m, w, state)
+			b, err := s.follow(ctx, m, w, state)
 			if !errors.Is(err, unix.ESRCH) {
 				return b, err
 			}
@@ -153,13 +153,13 @@ func (u *unseenLife) Error() string {
 }
 
 // follow makes a boot of a running unit and keeps it up to date.
-func (s *systemd) follow(m *Machine, w *unitWatch, state unitState) (*boot, error) {
+func (s *systemd) follow(ctx context.Context, m *Machine, w *unitWatch, state unitState) (*boot, error) {
 	b := newBoot()
 	var err error
 	if b.nspawn, err = openPidfd(state.mainPID); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	following, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	stop := func() {
 		cancel()
@@ -173,7 +173,7 @@ func (s *systemd) follow(m *Machine, w *unitWatch, state unitState) (*boot, erro
 		stop()
 		w.bus.Close()
 	}
-	if err := s.take(m, w, state); err != nil {
+	if err := s.take(ctx, m, w, state); err != nil {
 		cancel()
 		return nil, errors.Join(err, b.nspawn.Close())
 	}
@@ -182,14 +182,14 @@ func (s *systemd) follow(m *Machine, w *unitWatch, state unitState) (*boot, erro
 	m.mu.Unlock()
 	go func() {
 		defer close(stopped)
-		w.follow(ctx, func(n notification) { m.notified(b, n) })
+		w.follow(following, func(n notification) { m.notified(b, n) })
 	}()
 	return b, nil
 }
 
 // take writes down where a running unit is, and keeps it if the machine is ours to
 // supervise.
-func (s *systemd) take(m *Machine, w *unitWatch, state unitState) error {
+func (s *systemd) take(ctx context.Context, m *Machine, w *unitWatch, state unitState) error {
 	err := m.saveRecord(func(r *record) {
 		r.Nspawn = state.mainPID
 		if state.cgroup != "" {
@@ -197,7 +197,7 @@ func (s *systemd) take(m *Machine, w *unitWatch, state unitState) error {
 		}
 	})
 	if err == nil && m.lock != nil {
-		err = w.ref(context.Background())
+		err = w.ref(ctx)
 	}
 	return err
 }
