@@ -86,6 +86,8 @@ func TestMisuse(t *testing.T) {
 		{"-report - -trace -", "-report and -trace name the same file, -"},
 		{"-report nowhere/a -junit nowhere/b", "-report: stat nowhere: no such file or directory\n-junit: stat nowhere"},
 		{"-checkpoint a/b", "-checkpoint \"a/b\": '/' is none of letters, digits"},
+		{"-checkpoints -keep -until first", "-checkpoints runs nothing: leave -until out"},
+		{"-remove-checkpoint ..", `-remove-checkpoint "..": name begins with "."`},
 		{"-restore ..", `-restore "..": name begins with "."`},
 		{"-from second -skip first,second", `stage "one/second": invalid: it is left out (asked for); see prog -h`},
 		{"-only one -until two/first", `stage "two/first": invalid: it is not among the stages wanted; see prog -h`},
@@ -230,12 +232,17 @@ func TestRun(t *testing.T) {
 	want(0, "0 stages run, 3 as they were")
 	want(0, "1 stages run", "-from", "second")
 	want(1, `"before": not found; there are none yet: -checkpoint NAME makes one`, "-restore", "before")
+	want(0, "there are none yet: -checkpoint NAME makes one", "-checkpoints")
 	want(0, "checkpoint before", "-checkpoint", "before")
+	want(0, "  before  one, two\n", "-checkpoints")
 	want(1, "-checkpoint before: file already exists, of 2", "-checkpoint", "before", "-from", "first")
 	want(0, "rolled back: one", "-rollback", "first")
 	want(0, "", "-restore", "before")
 	want(0, "nothing changed", "-explain", "second")
 	want(1, `not found (is it "before"?); there are before`, "-restore", "befor")
+	want(1, `not found (is it "before"?); there are before`, "-remove-checkpoint", "befor")
+	want(0, "", "-remove-checkpoint", "before")
+	want(1, `there are none yet`, "-remove-checkpoint", "before")
 	want(2, "-explian", "-explian", "x")
 	if _, out, messages := exec(t, p, "-q"); out+messages != "" {
 		t.Errorf("-q prints %q", out+messages)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +117,11 @@ func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
 		}
 		return err
 	case c.Restore != "":
-		return c.restore(ctx, lab)
+		return c.known(lab, c.Restore, lab.RestoreCheckpoint(ctx, c.Restore))
+	case c.Checkpoints:
+		return c.checkpoints(lab)
+	case c.RemoveCheckpoint != "":
+		return c.known(lab, c.RemoveCheckpoint, lab.RemoveCheckpoint(ctx, c.RemoveCheckpoint))
 	case c.Bisect != "":
 		return c.bisect(ctx, lab)
 	case c.Explain != "":
@@ -147,21 +153,35 @@ func (c *Command) free(lab *stage.Lab) error {
 	}
 	for _, p := range points {
 		if p.Name == c.Checkpoint {
-			return fmt.Errorf("-checkpoint %s: %w, of %s: choose another name", p.Name, fs.ErrExist, p.Time.Format(time.DateTime))
+			return fmt.Errorf("-checkpoint %s: %w, of %s: choose another name, or -remove-checkpoint %[1]s", p.Name, fs.ErrExist, p.Time.Format(time.DateTime))
 		}
 	}
 	return nil
 }
 
-func (c *Command) restore(ctx context.Context, lab *stage.Lab) error {
-	err := lab.RestoreCheckpoint(ctx, c.Restore)
+func (c *Command) checkpoints(lab *stage.Lab) error {
+	points, err := lab.Checkpoints()
+	for _, p := range points {
+		fmt.Fprintf(c.Out, "%s  %s  %s\n", p.Time.Format(time.DateTime), p.Name, strings.Join(slices.Sorted(maps.Keys(p.Trees)), ", "))
+	}
+	if err == nil && points == nil {
+		c.Say("there are none yet: -checkpoint NAME makes one")
+	}
+	return err
+}
+
+// known adds to an error that says that there is no checkpoint of a name which there are.
+func (c *Command) known(lab *stage.Lab, name string, err error) error {
+	if !errors.Is(err, stage.ErrNotFound) {
+		return err
+	}
 	points, listErr := lab.Checkpoints()
-	if !errors.Is(err, stage.ErrNotFound) || listErr != nil {
+	if listErr != nil {
 		return err
 	}
 	var names []string
 	for _, p := range points {
-		if names = append(names, p.Name); p.Name == c.Restore {
+		if names = append(names, p.Name); p.Name == name {
 			return err // it is a snapshot of it that is missing
 		}
 	}

@@ -27,6 +27,10 @@ type Flags struct {
 	// Checkpoint and Restore keep all machines under a name, and go back to it.
 	Checkpoint, Restore string
 
+	// Checkpoints lists what Checkpoint kept, RemoveCheckpoint removes one of them.
+	Checkpoints      bool
+	RemoveCheckpoint string
+
 	// Bisect looks for the first stage after which a command fails in a machine:
 	// "COMMAND", or "MACHINE: COMMAND".
 	Bisect string
@@ -96,9 +100,11 @@ func (f *Flags) registerSteering(fs *flag.FlagSet) {
 	fs.StringVar(&f.Rollback, "rollback", "", "make all trees those of the moment after this `stage`, and run nothing")
 	fs.StringVar(&f.Checkpoint, "checkpoint", "", "afterwards keep the state of all machines at one moment under this `name`")
 	fs.StringVar(&f.Restore, "restore", "", "make all machines those of the checkpoint of this `name`, and run nothing")
+	fs.BoolVar(&f.Checkpoints, "checkpoints", false, "list the checkpoints, and run nothing")
+	fs.StringVar(&f.RemoveCheckpoint, "remove-checkpoint", "", "remove the checkpoint of this `name`, and run nothing")
 	fs.StringVar(&f.Bisect, "bisect", "", "find the first stage after which this `command` fails in the machine, and run nothing; \"MACHINE: COMMAND\" names another machine")
 	fs.StringVar(&f.Explain, "explain", "", "say what changed in this `stage` since it was last completed, and run nothing")
-	fs.StringVar(&f.Diff, "diff", "", "list the files that this `stage` changed, and run nothing")
+	fs.StringVar(&f.Diff, "diff", "", "list the files that this `stage` changed and sum up the rest, and run nothing")
 }
 
 func (f *Flags) registerEnd(fs *flag.FlagSet) {
@@ -124,7 +130,7 @@ func (f *Flags) registerVerbosity(fs *flag.FlagSet) {
 func (f *Flags) validate() error {
 	var errs []error
 	errs = append(errs, OneOf("on-failure", f.OnFailure, "stop", "keep", "shell", "rollback"),
-		checkpointName("checkpoint", f.Checkpoint), checkpointName("restore", f.Restore))
+		checkpointName("checkpoint", f.Checkpoint), checkpointName("restore", f.Restore), checkpointName("remove-checkpoint", f.RemoveCheckpoint))
 	errs = append(errs, f.sameFile())
 	if f.Verbose && f.Quiet {
 		errs = append(errs, errors.New("-v and -q exclude each other"))
@@ -190,11 +196,15 @@ func (f *Flags) Asked() []string {
 // acts lists the flags given that ask for something else than a run.
 func (f *Flags) acts() (names []string) {
 	for _, act := range []struct{ name, value string }{
-		{"-rollback", f.Rollback}, {"-restore", f.Restore}, {"-bisect", f.Bisect}, {"-explain", f.Explain}, {"-diff", f.Diff},
+		{"-rollback", f.Rollback}, {"-restore", f.Restore}, {"-remove-checkpoint", f.RemoveCheckpoint},
+		{"-bisect", f.Bisect}, {"-explain", f.Explain}, {"-diff", f.Diff},
 	} {
 		if act.value != "" {
 			names = append(names, act.name)
 		}
+	}
+	if f.Checkpoints {
+		names = append(names, "-checkpoints")
 	}
 	return names
 }
