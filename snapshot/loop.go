@@ -111,7 +111,7 @@ func attachLoop(image *os.File) (*os.File, error) {
 	defer backing.Close()
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
-		return nil, hint(err, "pools need loop devices: load the kernel module loop, or bind /dev/loop-control and /dev/loop* into the container")
+		return nil, hint(fmt.Errorf("%w: %w", ErrNotSupported, err), "pools need loop devices: load the kernel module loop, or bind /dev/loop-control and /dev/loop* into the container")
 	}
 	defer control.Close()
 	for {

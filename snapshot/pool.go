@@ -177,7 +177,11 @@ func (p *Pool) mount(device string) (err error) {
 	}
 	defer loop.Close()
 	// The discards give the space of deleted files back to the file below.
-	if err := unix.Mount(loop.Name(), p.dir, "btrfs", unix.MS_NOATIME, "discard=async"); err != nil {
+	err = unix.Mount(loop.Name(), p.dir, "btrfs", unix.MS_NOATIME, "discard=async")
+	if errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("this kernel has no btrfs: %w", ErrNotSupported)
+	}
+	if err != nil {
 		return &os.PathError{Op: "mount", Path: p.dir, Err: err}
 	}
 	return nil

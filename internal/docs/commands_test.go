@@ -98,7 +98,7 @@ func harmless(c command) []string {
 	if c.program == "make" {
 		return append([]string{"-n", "-C", top}, c.args...)
 	}
-	if !slices.Contains([]string{"bootstrap", "clean", "host"}, c.program) {
+	if !slices.Contains([]string{"bootstrap", "clean", "host"}, c.program) && !slices.Contains(c.args, "-clean") {
 		return append(slices.Clone(c.args), "-plan")
 	}
 	operands := slices.IndexFunc(c.args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })

@@ -111,6 +111,9 @@ func (l *Lab) findStore(ctx context.Context) []Finding {
 	f := Finding{Topic: "storage", Detail: l.StoreDir(), Needed: true}
 	if l.StoreDir() == l.poolDir() {
 		f.Detail = "a btrfs pool in " + l.poolFile()
+		if lacks := poolLacks(); lacks != "" {
+			f.Err, f.Detail, f.Remedy = errNo, f.Detail+" wants "+lacks, "-store DIR keeps trees without a pool"
+		}
 	}
 	found, err := snapshot.Preflight(ctx, dir)
 	if err != nil {
@@ -131,6 +134,18 @@ func (l *Lab) findStore(ctx context.Context) []Finding {
 		list = append(list, Finding{"storage: " + p.Topic, answer, p.Err.Error(), p.Remedy, p.Fatal})
 	}
 	return list
+}
+
+// poolLacks says what a pool cannot do without and this host does not have.
+func poolLacks() string {
+	if _, err := os.Stat("/dev/loop-control"); err != nil {
+		return "loop devices"
+	}
+	systems, err := os.ReadFile("/proc/filesystems")
+	if err == nil && !strings.Contains(string(systems), "\tbtrfs\n") && exec.Command("modinfo", "btrfs").Run() != nil {
+		return "btrfs in the kernel"
+	}
+	return ""
 }
 
 func (l *Lab) findMirror() Finding {

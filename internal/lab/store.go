@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -70,6 +71,9 @@ func (l *Lab) openPool(ctx context.Context) error {
 	pool, err := snapshot.OpenPool(ctx, l.poolFile(), l.poolDir())
 	if errors.Is(err, snapshot.ErrNotFound) {
 		pool, err = snapshot.CreatePool(ctx, l.poolFile(), poolSize, l.poolDir())
+	}
+	if errors.Is(err, snapshot.ErrNotSupported) {
+		return fmt.Errorf("%w; with -store DIR there is no pool", err)
 	}
 	if err != nil {
 		return err

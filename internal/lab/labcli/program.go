@@ -62,9 +62,22 @@ func (p *Program) cli() cli.Program {
 		Records: func() stage.Options {
 			return stage.Options{StateDir: p.options.StageDir(), Secret: p.Secret(p.options.State)}
 		},
-		Manual: func(w io.Writer) error { c := p.config(p.machines()); return c.WriteManual(w) },
+		Manual: p.writeManual,
 		Run:    p.run,
 	}
+}
+
+func (p *Program) writeManual(w io.Writer) error {
+	if p.clean {
+		return p.alone("-plan")
+	}
+	c := p.config(p.machines())
+	return c.WriteManual(w)
+}
+
+// alone is what is wrong with other flags beside -clean.
+func (p *Program) alone(others ...string) error {
+	return cli.Usage(fmt.Errorf("-clean removes everything and does nothing else: leave %s out; see %s -h", strings.Join(others, " and "), p.Name))
 }
 
 func (p *Program) register(fs *flag.FlagSet) {
@@ -82,7 +95,7 @@ func (p *Program) register(fs *flag.FlagSet) {
 // run opens the lab, does what the flags ask for, and closes it.
 func (p *Program) run(ctx context.Context, c *cli.Command) (err error) {
 	if asked := c.Asked(); p.clean && asked != nil {
-		return cli.Usage(fmt.Errorf("-clean removes everything and does nothing else: leave %s out; see %s -h", strings.Join(asked, " and "), p.Name))
+		return p.alone(asked...)
 	}
 	p.options.Keep = c.Keep || c.KeepFailed()
 	listen(c, &p.options)
