@@ -33,6 +33,9 @@ func Ensure(ctx context.Context, out io.Writer, install bool, needs []Need) erro
 		}
 	}
 	if err := m.run(ctx, append(m.install, packages...)...); err != nil {
+		if m.hint != "" {
+			err = fmt.Errorf("%w\n%s", err, m.hint)
+		}
 		return err
 	}
 	if left := m.Missing(needs); len(left) > 0 {

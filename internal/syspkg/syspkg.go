@@ -45,6 +45,7 @@ type Manager struct {
 	refresh []string
 	install []string
 	environ []string
+	hint    string // what to do where installing fails
 	pkg     func(Need) string
 }
 
@@ -60,8 +61,11 @@ func Detect() (Manager, error) {
 			pkg:     func(n Need) string { return n.Debian },
 		},
 		{
-			name:    "pacman",
-			install: []string{"pacman", "-Sy", "--needed", "--noconfirm"},
+			name: "pacman",
+			// Newer databases without an upgrade would be a partial upgrade, which Arch knows
+			// none of.
+			install: []string{"pacman", "-S", "--needed", "--noconfirm"},
+			hint:    "pacman -Syu brings databases and packages up to date",
 			pkg:     func(n Need) string { return n.Arch },
 		},
 	} {
