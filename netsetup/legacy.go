@@ -2,6 +2,7 @@ package netsetup
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"unsafe"
@@ -25,7 +26,17 @@ const (
 // legacyUsed reports whether a table of the legacy backend has a rule, a chain of
 // somebody's, or a policy other than ACCEPT. That needs no program, which the host
 // may lack: a container may have brought the rules.
-func legacyUsed(f family, table string) (bool, error) {
+func legacyUsed(f family, table string) (used bool, err error) {
+	for tries := 0; tries < 10; tries++ {
+		used, err = readLegacy(f, table)
+		if !errors.Is(err, unix.EAGAIN) { // the table was exchanged between two looks at it
+			break
+		}
+	}
+	return used, err
+}
+
+func readLegacy(f family, table string) (bool, error) {
 	level, domain, targetAt := unix.SOL_IP, unix.AF_INET, 88
 	if f == ipv6 {
 		level, domain, targetAt = unix.SOL_IPV6, unix.AF_INET6, 140
