@@ -36,7 +36,9 @@ type Config struct {
 	CacheDir string
 }
 
-// Lab is the private network of one test. Its methods may be called concurrently.
+// Lab is the private network of one test. Its methods may be called concurrently. Where they
+// fail the test, they end the goroutine that called them, as [testing.T.FailNow] does: make
+// them in the test's own, unless the others are waited for.
 type Lab struct {
 	t   testing.TB
 	lab *lab.Lab

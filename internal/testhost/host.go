@@ -73,7 +73,11 @@ func (h *Host) Release(ctx context.Context) error {
 		return h.wrap("stop", err)
 	}
 	defer unlock()
-	defer h.users.Close()
+	defer func() {
+		// Closing alone does not unlock while a child between fork and exec has it as well.
+		_ = unix.Flock(int(h.users.Fd()), unix.LOCK_UN)
+		h.users.Close()
+	}()
 	switch last, err := h.last(); {
 	case err != nil:
 		return h.wrap("stop", err)
