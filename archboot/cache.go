@@ -14,7 +14,8 @@ import (
 
 // A Cache keeps finished roots to clone from, one for each [Config.Key] and state
 // of the mirror. Several processes may use the same one, and its methods may be
-// called concurrently.
+// called concurrently. It removes none, since somebody may be cloning it: bases of earlier
+// states of the mirror are the caller's to remove.
 type Cache struct {
 	// Dir holds the roots, as directories base-KEY-STATE, and their locks. It is
 	// made if it is missing, and then for root alone: what is setuid in a root is not
