@@ -101,17 +101,16 @@ func TestSameTreeEveryWay(t *testing.T) {
 	cache := t.TempDir()
 	base := t.TempDir()
 	common := bootstrapConfig(m)
-	common.Hostname = ""
+	common.Hostname, common.CacheDir = "", cache
 	if err := archboot.Bootstrap(t.Context(), base, common); err != nil {
 		t.Fatal(err)
 	}
 	var manifests []archboot.Manifest
 	sources := []archboot.Source{
 		{Method: archboot.MethodPacman},
-		{Method: archboot.MethodPacman},
+		{Base: base}, // which is by pacman, too, another time
 		{Method: archboot.MethodTarball, Tarball: m.BootstrapURL(), Fingerprints: []string{m.Fingerprint()}},
 		{Method: archboot.MethodTarball, Tarball: strings.TrimSuffix(m.BootstrapURL(), "zst") + "gz", Fingerprints: []string{m.Fingerprint()}},
-		{Base: base},
 	}
 	for _, source := range sources {
 		c := bootstrapConfig(m)
