@@ -37,16 +37,23 @@ func (f file) present(*view) (bool, error) {
 }
 
 // create writes beside the file and renames, so that networkd never reads half
-// of it.
+// of it, nor after a power cut.
 func (f file) create(*kernel) error {
 	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
-	temp := f.Path + ".new" // not a name that networkd reads
-	if err := os.WriteFile(temp, []byte(f.Content), 0o644); err != nil {
+	temp, err := os.OpenFile(f.Path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) // not a name that networkd reads
+	if err != nil {
 		return err
 	}
-	return os.Rename(temp, f.Path)
+	_, err = temp.WriteString(f.Content)
+	if err == nil {
+		err = temp.Sync()
+	}
+	if err := errors.Join(err, temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), f.Path)
 }
 
 func (f file) destroy(k *kernel) error {
