@@ -105,7 +105,7 @@ func (m *Machine) rejoin(ctx context.Context, rec *record) (*boot, error) {
 // succeed takes the lock of a machine whose supervisor is dead, and fails with
 // ErrBusy while it lives.
 func (m *Machine) succeed() error {
-	lock, err := tryLock(filepath.Join(m.dir, "lock"))
+	lock, err := tryLock(filepath.Join(m.dir, lockName))
 	if err != nil {
 		return err
 	}

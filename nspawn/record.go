@@ -110,6 +110,9 @@ func loadRecord(dir string) (*record, error) {
 	return r, nil
 }
 
+// lockName is the lock in a machine's state directory.
+const lockName = "lock"
+
 // lockFile is an exclusive lock that the kernel drops with its holder.
 type lockFile struct{ file *os.File }
 

@@ -2,10 +2,13 @@ package nspawn
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // TestRecordOfAnotherView reads what a program wrote that has control groups of version
@@ -51,5 +54,39 @@ func TestNameGivenAgain(t *testing.T) {
 	defer cancel()
 	if b, err := m.nextByOther(ctx); b != nil || err != nil || m.lock != nil {
 		t.Errorf("taken for its next life: %v, %v", b, err)
+	}
+}
+
+// TestRecordsByTurns has programs make a machine of one name as soon as another's is gone:
+// the end of the one does not remove the record of the other.
+func TestRecordsByTurns(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "gw")
+	var programs errgroup.Group
+	for range 4 {
+		programs.Go(func() error {
+			for range 200 {
+				lock, err := lockDir(t.Context(), dir)
+				if err != nil {
+					return err
+				}
+				r := record{Started: time.Now()}
+				err = r.save(dir)
+				time.Sleep(100 * time.Microsecond)
+				if err == nil {
+					_, err = loadRecord(dir)
+				}
+				if err := errors.Join(err, removeRecord(dir), lock.release()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := programs.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left: %v", err)
 	}
 }

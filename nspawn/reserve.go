@@ -27,7 +27,7 @@ func (h *Host) reserve(ctx context.Context, config Config) (*Machine, error) {
 	if err := h.checkTaken(ctx, &config, root); err != nil {
 		return nil, err
 	}
-	m, err := h.newMachine(config.Name)
+	m, err := h.newMachine(ctx, config.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -46,19 +46,32 @@ func (h *Host) reserve(ctx context.Context, config Config) (*Machine, error) {
 }
 
 // newMachine makes and locks the state directory.
-func (h *Host) newMachine(name string) (*Machine, error) {
-	m := &Machine{
+func (h *Host) newMachine(ctx context.Context, name string) (m *Machine, err error) {
+	m = &Machine{
 		host: h, dir: filepath.Join(h.dir, name),
 		begun: make(chan struct{}), done: make(chan struct{}), unwatched: make(chan struct{}),
 	}
-	if err := os.MkdirAll(m.dir, 0o700); err != nil {
-		return nil, err
+	m.lock, err = lockDir(ctx, m.dir)
+	return m, err
+}
+
+// lockDir makes and locks the state directory of a machine that does not exist. The last one
+// of that name may be on the point of removing it, and whoever looks for it may hold the lock.
+func lockDir(ctx context.Context, dir string) (*lockFile, error) {
+	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		lock, err := tryLock(filepath.Join(dir, lockName))
+		if !errors.Is(err, ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		case <-time.After(delay):
+		}
 	}
-	var err error
-	if m.lock, err = tryLock(filepath.Join(m.dir, "lock")); err != nil {
-		return nil, err
-	}
-	return m, nil
 }
 
 // checkTaken refuses a name or a root that is in use, after sweeping what is
@@ -95,7 +108,7 @@ func (h *Host) checkTaken(ctx context.Context, config *Config, root inode) error
 // examine looks at a state directory: a machine that is alive gives its record,
 // and its lock if nobody supervises it; anything else is swept and ErrNotFound.
 func (h *Host) examine(ctx context.Context, dir string) (*record, *lockFile, error) {
-	lock, err := tryLock(filepath.Join(dir, "lock"))
+	lock, err := tryLock(filepath.Join(dir, lockName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, ErrNotFound
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -222,14 +224,21 @@ func (h *Host) clean(ctx context.Context, rec *record, dir string) error {
 	return errors.Join(errs...)
 }
 
-// removeRecord removes a machine's directory of records. Whoever looks for the
-// machine meanwhile may put its lock there once more, between our removal of what
-// is in the directory and that of the directory.
-func removeRecord(dir string) (err error) {
-	for range 100 {
-		if err = os.RemoveAll(dir); !errors.Is(err, unix.ENOTEMPTY) {
-			return err
+// removeRecord removes a machine's directory of records, whose lock is held. The lock goes
+// last: from then on the directory is for others to use, who may put a lock of theirs there
+// before it is gone, and a record of a machine of the same name.
+func removeRecord(dir string) error {
+	entries, err := os.ReadDir(dir)
+	errs := []error{err}
+	for _, e := range entries {
+		if e.Name() != lockName {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
-	return err
+	for _, path := range []string{filepath.Join(dir, lockName), dir} {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
