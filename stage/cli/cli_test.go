@@ -241,7 +241,7 @@ func TestRun(t *testing.T) {
 	want(0, "nothing changed", "-explain", "second")
 	want(1, `not found (is it "before"?); there are before`, "-restore", "befor")
 	want(1, `not found (is it "before"?); there are before`, "-remove-checkpoint", "befor")
-	want(0, "", "-remove-checkpoint", "before")
+	want(0, "checkpoint before is removed", "-remove-checkpoint", "before")
 	want(1, `there are none yet`, "-remove-checkpoint", "before")
 	want(2, "-explian", "-explian", "x")
 	if _, out, messages := exec(t, p, "-q"); out+messages != "" {

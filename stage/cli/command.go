@@ -121,7 +121,11 @@ func (c *Command) Do(ctx context.Context, lab *stage.Lab) error {
 	case c.Checkpoints:
 		return c.checkpoints(lab)
 	case c.RemoveCheckpoint != "":
-		return c.known(lab, c.RemoveCheckpoint, lab.RemoveCheckpoint(ctx, c.RemoveCheckpoint))
+		err := lab.RemoveCheckpoint(ctx, c.RemoveCheckpoint)
+		if err == nil {
+			c.Say("checkpoint %s is removed", c.RemoveCheckpoint)
+		}
+		return c.known(lab, c.RemoveCheckpoint, err)
 	case c.Bisect != "":
 		return c.bisect(ctx, lab)
 	case c.Explain != "":
