@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -142,7 +141,7 @@ func poolLacks() string {
 		return "loop devices"
 	}
 	systems, err := os.ReadFile("/proc/filesystems")
-	if err == nil && !strings.Contains(string(systems), "\tbtrfs\n") && exec.Command("modinfo", "btrfs").Run() != nil {
+	if err == nil && !strings.Contains(string(systems), "\tbtrfs\n") && !moduleInstalled("btrfs") {
 		return "btrfs in the kernel"
 	}
 	return ""
@@ -183,7 +182,7 @@ func findNBD() Finding {
 	if _, err := os.Stat("/sys/module/nbd"); err == nil {
 		return f
 	}
-	if err := exec.Command("modinfo", "nbd").Run(); err == nil {
+	if moduleInstalled("nbd") {
 		f.Detail = "not loaded; host loads it"
 		return f
 	}
